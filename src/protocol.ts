@@ -1,0 +1,297 @@
+/**
+ * The wire contract: what a run, a layer, an entry and every answer look like, and the limits that
+ * both sides keep. Names are snake_case because services in other languages write and read them.
+ * This file imports nothing, so that a browser can have it.
+ */
+
+/** Where a run stands. The last three are terminal and never change. */
+export type RunStatus = "queued" | "running" | "completed" | "failed" | "cancelled";
+
+/** A status that ends a run for good. */
+export type TerminalStatus = "completed" | "failed" | "cancelled";
+
+/** Where a layer stands. Older writers' `processing` and `error` are read as `running` and `failed`. */
+export type LayerStatus = "pending" | "running" | "success" | "failed" | "skipped";
+
+/** The level of a line; anything else that a writer used is read as `info`. */
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+/** How a line was understood: a JSON object, a JSON object inside a text line, or text. */
+export type EntrySource = "structured" | "structured_embedded" | "text";
+
+/** Who said what a call cost: the provider, a local price table, or nobody. */
+export type CostSource = "provider" | "local" | "unknown";
+
+/** Whether the process that executes a run is alive, as the lease tells. */
+export type OwnerState = "live" | "stalled" | "lost" | "none";
+
+/** A named stage of a run. Times are ISO 8601 in UTC; `duration_ms` is in milliseconds. */
+export interface Layer {
+  status: LayerStatus;
+  /** Position among the layers of the run, from 0. */
+  order: number;
+  message?: string;
+  /** How many of `total` are done. */
+  current?: number;
+  total?: number;
+  started_at?: string;
+  finished_at?: string;
+  duration_ms?: number;
+  metadata?: Record<string, unknown>;
+}
+
+/** Layers by name. */
+export type LayerMap = Record<string, Layer>;
+
+/** One line as a viewer gets it. Every entry has an `index` and a readable `message`. */
+export interface LogEntry {
+  /** Position in the run, from 0; never changes within an epoch. */
+  index: number;
+  /** ISO 8601, or null when the writer gave none. */
+  timestamp: string | null;
+  level: LogLevel;
+  source: EntrySource;
+  message: string;
+  event?: string;
+  job_id?: string;
+  layer?: string;
+  layer_name?: string;
+  status?: string;
+  duration_ms?: number;
+  error?: string;
+  backend?: string;
+  model?: string;
+  tier?: string;
+  cost_usd?: number;
+  cost_source?: CostSource;
+  step_name?: string;
+  input_tokens?: number;
+  output_tokens?: number;
+  total_tokens?: number;
+  traceback?: string;
+  /** The module of `2026-01-14 10:22:33 [INFO] module.name: message`. */
+  module?: string;
+  /** The first half of `[Component:context] message`. */
+  component?: string;
+  context?: string;
+  /** What stood before an embedded JSON object. */
+  prefix?: string;
+  /** `stdout` or `stderr` when the line was printed by a child process. */
+  stream?: string;
+  /** The whole text of the line, when `message` is only a part of it. */
+  raw?: string;
+  /** True when the stored line was cut or altered to fit. */
+  truncated?: boolean;
+  /** Of a `log_gap` line: how many lines are missing here. */
+  dropped?: number;
+  /** Of a `log_gap` line: `burst`, `store_unavailable` or `store_lost`. */
+  reason?: string;
+  prompt_preview?: string;
+  system_prompt_preview?: string;
+  user_prompt_preview?: string;
+  result_preview?: string;
+  prompt_length?: number;
+  result_length?: number;
+  session_id?: string;
+  raw_output?: string;
+  stderr?: string;
+  /** Every field that livetail does not know. */
+  metadata: Record<string, unknown>;
+}
+
+/** What one backend did in a run. Money is in US dollars. */
+export interface BackendStat {
+  /** Finished calls, failed and fallback ones included. */
+  calls: number;
+  errors: number;
+  cost_usd: number;
+  /** Calls whose cost nobody knows; they are not in `cost_usd`. */
+  unpriced_calls: number;
+}
+
+/** Calls, errors and cost per backend and in total. At most 32 backends, the rest as `other`. */
+export interface BackendStats {
+  backends: Record<string, BackendStat>;
+  total: BackendStat;
+}
+
+/** The handle that executes a run. */
+export interface OwnerInfo {
+  id: string | null;
+  url: string | null;
+  state: OwnerState;
+  /** How often the run was claimed. */
+  attempt: number;
+}
+
+/** Lines that existed and can no longer be had: `from` to `to`, both included, `lost` of them. */
+export interface Gap {
+  from: number;
+  to: number;
+  lost: number;
+  reason: "trimmed" | "lost";
+}
+
+/** The numbering began anew: the viewer clears what it shows and goes on from `first_index`. */
+export interface Reset {
+  /** `epoch`: the cursor is of another epoch. `ahead`: it lies beyond what is stored. `cursor`: it is no cursor. */
+  reason: "epoch" | "ahead" | "cursor";
+  first_index: number;
+}
+
+/** What is true of a run at one moment, without its lines. The `state` frame of a stream is this plus `store`. */
+export interface RunState {
+  status: RunStatus;
+  layer_status: LayerMap;
+  backend_stats: BackendStats;
+  owner: OwnerInfo;
+  error: string | null;
+  error_code: string | null;
+  cancel_requested: boolean;
+  /** Lines that came after the end and were refused. */
+  late_lines: number;
+  /** The position at which a viewer has seen everything; null while the run is open. */
+  expected_log_count: number | null;
+}
+
+/** The answer to a poll: `GET /{run_id}`. */
+export interface PollAnswer extends RunState {
+  run_id: string;
+  operation: string | null;
+  subject_id: string | null;
+  logs: LogEntry[];
+  /** `{epoch}.{N}.{version}`: store it whole, send it back whole. */
+  cursor: string;
+  next_index: number;
+  first_index: number;
+  /** Lines ever accepted. */
+  total_count: number;
+  gap: Gap | null;
+  reset: Reset | null;
+  /** When the server would like to be asked again, in milliseconds. */
+  next_poll_ms: number;
+}
+
+/** Children of a run by status. */
+export type ChildCounts = Record<RunStatus, number> & { total: number };
+
+/** The answer to `GET /{run_id}/status` and `/progress`. Times are ISO 8601. */
+export interface StatusAnswer extends RunState {
+  run_id: string;
+  operation: string | null;
+  subject_id: string | null;
+  parent_id: string | null;
+  metadata: Record<string, unknown>;
+  total_count: number;
+  first_index: number;
+  /** Layers that are `success` or `skipped`, and all of them. */
+  layers_done: number;
+  layers_total: number;
+  children: ChildCounts;
+  created_at: string | null;
+  started_at: string | null;
+  finished_at: string | null;
+}
+
+/** One row of `GET /`, and what `run:{id}` holds. */
+export interface RunSummary {
+  run_id: string;
+  status: RunStatus;
+  operation: string | null;
+  subject_id: string | null;
+  parent_id: string | null;
+  owner: string | null;
+  owner_url: string | null;
+  attempt: number;
+  total_count: number;
+  error: string | null;
+  error_code: string | null;
+  created_at: string | null;
+  started_at: string | null;
+  finished_at: string | null;
+}
+
+/** The answer to `GET /`. */
+export interface ListAnswer {
+  runs: RunSummary[];
+}
+
+/** The body of an error answer (RFC 9457), `application/problem+json`. */
+export interface Problem {
+  type: "about:blank";
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+}
+
+/** The `hello` frame, the first of every stream. */
+export interface HelloFrame {
+  run_id: string;
+  operation: string | null;
+  subject_id: string | null;
+  first_index: number;
+  next_index: number;
+}
+
+/** The `state` frame; `store` says whether the server can reach the store at this moment. */
+export interface StateFrame extends RunState {
+  store: "ok" | "unavailable";
+}
+
+/** The names of the frames of a stream. */
+export type FrameName = "hello" | "state" | "log" | "gap" | "reset" | "end";
+
+/** Limits and defaults of the wire. Durations carry their unit in the name. */
+export const LIMITS = {
+  pageDefault: 500,
+  pageMax: 1000,
+  waitMaxSeconds: 30,
+  listDefault: 50,
+  listMax: 1000,
+  /** `next_poll_ms` while lines flow, and when nothing has come for a while. */
+  pollBusyMs: 200,
+  pollIdleMs: 1000,
+  streamRetryMs: 2000,
+  streamPingMs: 15_000,
+  streamMaxMs: 300_000,
+} as const;
+
+const RUN_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
+
+/** Whether `id` may name a run: 1 to 128 of `[A-Za-z0-9._:-]`, beginning with a letter or digit, not with `owner:`. */
+export function isRunId(id: unknown): id is string {
+  return typeof id === "string" && RUN_ID.test(id) && !id.startsWith("owner:");
+}
+
+/** Whether a status is terminal. */
+export function isTerminal(status: string): status is TerminalStatus {
+  return status === "completed" || status === "failed" || status === "cancelled";
+}
+
+/** A cursor taken apart: `{epoch}.{N}` or `{epoch}.{N}.{version}`. */
+export interface Cursor {
+  epoch: string;
+  /** The index of the line that the viewer wants next. */
+  next: number;
+  /** The version of the state that the viewer has; null: none yet, answer at once. */
+  version: number | null;
+}
+
+const CURSOR = /^([a-z0-9]{1,12})\.(0|[1-9]\d{0,14})(?:\.(0|[1-9]\d{0,14}))?$/;
+
+/** Takes a cursor apart; null when it is none. */
+export function parseCursor(text: string): Cursor | null {
+  const match = CURSOR.exec(text);
+  if (match === null) return null;
+  return {
+    epoch: match[1] as string,
+    next: Number(match[2]),
+    version: match[3] === undefined ? null : Number(match[3]),
+  };
+}
+
+/** Builds the text of a cursor. */
+export function formatCursor(epoch: string, next: number, version?: number): string {
+  return version === undefined ? `${epoch}.${next}` : `${epoch}.${next}.${version}`;
+}
