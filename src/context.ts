@@ -1,0 +1,38 @@
+/**
+ * The current run: what code below `runOperation` logs to without being handed a run.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { LayerStatus } from "./protocol.js";
+
+/** Where a logger puts what it makes. None of the methods throws or waits. */
+export interface LogSink {
+  /** Appends a stored line: JSON text of one line, as a line encoder makes it. */
+  write(text: string): void;
+  /** Adds the cost that an event's fields tell, if any, to the running totals. */
+  count(fields: Record<string, unknown>): void;
+  /** Sets the status of a layer. */
+  layer(name: string, status: LayerStatus, message?: string, metadata?: Record<string, unknown>): void;
+}
+
+/** The run that the code which is executing now belongs to. */
+export interface CurrentRun {
+  readonly id: string;
+  readonly sink: LogSink;
+}
+
+const KEY = Symbol.for("livetail.context");
+
+// On globalThis, because the ESM and the CJS copy of this package can meet in one process.
+const shared = globalThis as { [KEY]?: AsyncLocalStorage<CurrentRun> };
+shared[KEY] ??= new AsyncLocalStorage<CurrentRun>();
+const storage = shared[KEY];
+
+/** Runs `fn`, and all that it starts, with `run` as the current run; returns what `fn` returns. */
+export function withRun<T>(run: CurrentRun, fn: () => T): T {
+  return storage.run(run, fn);
+}
+
+/** The current run, or undefined outside of one. */
+export function currentRun(): CurrentRun | undefined {
+  return storage.getStore();
+}
