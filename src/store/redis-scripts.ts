@@ -1,0 +1,572 @@
+/**
+ * The Lua scripts of the Redis store. Each is atomic; none rolls back, so every argument is read and every key
+ * type met (by a read) before the first write, and hints are published by pcall at the end.
+ *
+ * All scripts take the same keys, which share a slot:
+ *   KEYS[1] meta HASH · [2] buffer LIST · [3] layers STRING · [4] producers HASH · [5] result STRING
+ *   KEYS[6] children HASH · [7] owner STRING · [8] summary STRING
+ *
+ * Times are milliseconds of the server's clock. Numbers are integers below 2^53. There is no cjson: JSON is built
+ * and taken apart in TypeScript. Data never becomes part of a script's text.
+ */
+
+/** The fields of meta that a read answers, in this order. */
+export const META_FIELDS = [
+  "status",
+  "epoch",
+  "base",
+  "next",
+  "len",
+  "version",
+  "expected_log_count",
+  "late_lines",
+  "owner",
+  "owner_url",
+  "lease_until",
+  "stalled_sweeps",
+  "attempt",
+  "cancel_requested",
+  "subject_id",
+  "operation",
+  "parent_id",
+  "metadata",
+  "error",
+  "error_code",
+  "created_at",
+  "started_at",
+  "finished_at",
+] as const;
+
+/** Names for the keys, the clock, the server's identity, and what all scripts do to a run. */
+const PRELUDE = `
+local META, BUFFER, LAYERS, PRODUCERS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local RESULT, CHILDREN, OWNER, SUMMARY = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- A field that is absent, or that something else wrote as a fraction or as text, counts as 0.
+local function integer(text)
+  return math.floor(tonumber(text) or 0)
+end
+
+-- '' when the user may not call INFO: then no restart can be noticed.
+local function server_id()
+  local info = redis.pcall('INFO', 'server')
+  if type(info) ~= 'string' then return '' end
+  return string.match(info, 'run_id:(%x+)') or ''
+end
+
+local function is_terminal(status)
+  return status == 'completed' or status == 'failed' or status == 'cancelled'
+end
+
+local function hint(channel, next, version)
+  redis.pcall('PUBLISH', channel, string.format('%.0f %.0f', next, version))
+end
+
+local function expire_all(seconds)
+  redis.call('EXPIRE', META, seconds)
+  redis.call('EXPIRE', BUFFER, seconds)
+  redis.call('EXPIRE', LAYERS, seconds)
+  redis.call('EXPIRE', PRODUCERS, seconds)
+  redis.call('EXPIRE', RESULT, seconds)
+  redis.call('EXPIRE', CHILDREN, seconds)
+end
+
+local function bytes_of(from, to)
+  local sum = 0
+  for _, line in ipairs(redis.call('LRANGE', BUFFER, from, to)) do sum = sum + #line end
+  return sum
+end
+
+-- What the buffer really holds against what meta says of it: { next, len, bytes, length }. A longer buffer holds
+-- lines that something else pushed, a shorter one was evicted or trimmed.
+local function measure(next, len, bytes)
+  local length = redis.call('LLEN', BUFFER)
+  if length > len then
+    local extra = length - len
+    return { next = next + extra, len = length, bytes = bytes + bytes_of(-extra, -1), length = length }
+  elseif length < len then
+    return { next = next, len = length, bytes = bytes_of(0, -1), length = length }
+  end
+  return { next = next, len = len, bytes = bytes, length = length }
+end
+
+-- A run that something else wrote becomes one of ours, with its lines.
+local function take_in_foreign(epoch, server, ttl)
+  local length = redis.call('LLEN', BUFFER)
+  redis.call('HSET', META, 'epoch', epoch, 'server', server, 'base', 0, 'next', length, 'len', length,
+    'bytes', bytes_of(0, -1), 'version', 1, 'fence', 0)
+  if redis.call('HEXISTS', META, 'status') == 0 then redis.call('HSET', META, 'status', 'running') end
+  expire_all(ttl)
+end
+
+-- Pushes ARGV[from] to ARGV[to] (or the one text), trims to the caps, never below the newest line.
+local function push(buffer, lines, from, to, max_lines, max_bytes)
+  local at = from
+  while at <= to do
+    local last = math.min(at + 999, to)
+    redis.call('RPUSH', BUFFER, unpack(lines, at, last))
+    at = last + 1
+  end
+  for i = from, to do buffer.bytes = buffer.bytes + #lines[i] end
+  local count = to - from + 1
+  buffer.next = buffer.next + count
+  buffer.len = buffer.len + count
+  local over = buffer.len - math.max(max_lines, 1)
+  if over > 0 then
+    for _, line in ipairs(redis.call('LPOP', BUFFER, over)) do buffer.bytes = buffer.bytes - #line end
+    buffer.len = buffer.len - over
+  end
+  while buffer.bytes > max_bytes and buffer.len > 1 do
+    local page = redis.call('LRANGE', BUFFER, 0, 63)
+    local drop = 0
+    for _, line in ipairs(page) do
+      if buffer.bytes <= max_bytes or buffer.len <= 1 then break end
+      buffer.bytes = buffer.bytes - #line
+      buffer.len = buffer.len - 1
+      drop = drop + 1
+    end
+    redis.call('LPOP', BUFFER, drop)
+  end
+end
+
+-- Sets what every end sets. The caller has stored the last lines and publishes.
+local function finish(buffer, status, error, code, now, ttl)
+  redis.call('HSET', META, 'status', status, 'expected_log_count', buffer.next, 'next', buffer.next,
+    'len', buffer.len, 'bytes', buffer.bytes, 'error', error, 'error_code', code, 'finished_at', now,
+    'updated_at', now, 'lease_until', 0)
+  redis.call('DEL', OWNER)
+  expire_all(ttl)
+  return redis.call('HINCRBY', META, 'version', 1)
+end
+`;
+
+/**
+ * What append, end and release have in common: reads ARGV[1..18], answers GONE, RUN_ENDED, FENCED, EPOCH, ORDER or
+ * TOO_MANY_PRODUCERS, and otherwise stores the lines and leaves `buffer`, `version`, `changed` to the rest.
+ *
+ *   ARGV[1] producer · [2] fence, 0 none · [3] epoch, '' none · [4] new epoch · [5] acked, lines · [6] told, index
+ *   [7] first, number · [8] upto, number · [9] logged, lines · [10] totals, JSON or '' · [11] '1': queued → running
+ *   [12] max lines · [13] max bytes · [14] TTL while open, s · [15] owner id, '' none · [16] owner URL
+ *   [17] lease, ms · [18] text of the owner key · [19] wake channel · [20] max producers
+ *   [21] how many lines · then the lines · then what the script itself takes
+ */
+const WRITE = `
+local producer, fence, epoch, new_epoch = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local acked, told, first, upto = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local logged, totals, start = tonumber(ARGV[9]), ARGV[10], ARGV[11] == '1'
+local max_lines, max_bytes, open_ttl = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
+local owner, owner_url, lease_ms, owner_text = ARGV[15], ARGV[16], tonumber(ARGV[17]), ARGV[18]
+local channel, max_producers, count = ARGV[19], tonumber(ARGV[20]), tonumber(ARGV[21])
+local LINES = 22
+local REST = LINES + (count or 0)
+if not (fence and acked and told and first and upto and logged and max_lines and max_bytes and open_ttl
+  and lease_ms and max_producers and count) then
+  return redis.error_reply('ERR livetail: a number is missing')
+end
+
+local meta = redis.call('HMGET', META, 'status', 'epoch', 'server', 'next', 'len', 'bytes', 'version', 'fence',
+  'owner', 'stalled_sweeps', 'cancel_requested', 'updated_at')
+if redis.call('EXISTS', META) == 0 then return { 'GONE' } end
+local status = meta[1] or 'running'
+local stored_have = redis.call('HGET', PRODUCERS, 'p:' .. producer)
+local have = integer(stored_have)
+
+if is_terminal(status) then
+  local late = logged - have
+  local known = integer(redis.call('HGET', PRODUCERS, 'l:' .. producer))
+  if late > known then
+    local ttl = redis.call('PTTL', META)
+    redis.call('HSET', PRODUCERS, 'l:' .. producer, late)
+    if ttl > 0 then redis.call('PEXPIRE', PRODUCERS, ttl) end
+    redis.call('HINCRBY', META, 'late_lines', late - known)
+    hint(channel, integer(meta[4]), redis.call('HINCRBY', META, 'version', 1))
+  end
+  return { 'RUN_ENDED', status }
+end
+
+local stored_fence = integer(meta[8])
+local stored_owner = meta[9] or ''
+if fence > 0 and fence < stored_fence then return { 'FENCED' } end
+-- An owner that gave the run back is none any more, though its fence is still the stored one.
+if owner ~= '' and fence == stored_fence and stored_owner ~= owner and not RELEASING then return { 'FENCED' } end
+
+local server = server_id()
+if not meta[4] then
+  take_in_foreign(new_epoch, server, open_ttl)
+  meta[2], meta[3], meta[7] = new_epoch, server, '1'
+  meta[4] = redis.call('HGET', META, 'next')
+  meta[5], meta[6] = meta[4], redis.call('HGET', META, 'bytes')
+end
+local now = now_ms()
+local version = integer(meta[7])
+local buffer = measure(integer(meta[4]), integer(meta[5]), integer(meta[6]))
+
+-- On an older copy the newer fence is written with its owner and lease.
+if owner ~= '' and fence > stored_fence then
+  redis.call('HSET', META, 'fence', fence, 'owner', owner, 'owner_url', owner_url, 'lease_until', now + lease_ms)
+  stored_owner = owner
+end
+
+local moved = server ~= '' and (meta[3] or '') ~= server
+if not moved and epoch ~= '' and epoch ~= meta[2] then
+  return { 'EPOCH', meta[2], have, buffer.next }
+end
+if moved or (epoch ~= '' and (have < acked or buffer.next < told)) then
+  redis.call('HSET', META, 'epoch', new_epoch, 'server', server)
+  version = redis.call('HINCRBY', META, 'version', 1)
+  hint(channel, buffer.next, version)
+  return { 'EPOCH', new_epoch, have, buffer.next }
+end
+local hole = upto - first > count
+if first > have or (hole and have > first and have < upto) then return { 'ORDER', have } end
+if not stored_have and count > 0 and integer(redis.call('HGET', META, 'producers')) >= max_producers then
+  return { 'TOO_MANY_PRODUCERS' }
+end
+
+local visible = false
+local stored = have < upto and count > 0
+if stored then
+  if not stored_have then redis.call('HINCRBY', META, 'producers', 1) end
+  push(buffer, ARGV, hole and LINES or LINES + have - first, LINES + count - 1, max_lines, max_bytes)
+  redis.call('HSET', PRODUCERS, 'p:' .. producer, upto)
+  have = upto
+end
+if totals ~= '' and redis.call('HGET', PRODUCERS, 'c:' .. producer) ~= totals then
+  redis.call('HSET', PRODUCERS, 'c:' .. producer, totals)
+  visible = true
+end
+if start and status == 'queued' and owner ~= '' then
+  status = 'running'
+  redis.call('HSET', META, 'status', status)
+  redis.call('HSETNX', META, 'started_at', now)
+  visible = true
+end
+if owner ~= '' and stored_owner == owner and not RELEASING then
+  redis.call('HSET', META, 'lease_until', now + lease_ms)
+  if count == 0 then redis.call('SET', OWNER, owner_text, 'PX', lease_ms) end
+  if integer(meta[10]) ~= 0 then
+    redis.call('HSET', META, 'stalled_sweeps', 0)
+    visible = true
+  end
+end
+redis.call('HSET', META, 'next', buffer.next, 'len', buffer.len, 'bytes', buffer.bytes, 'updated_at', now)
+-- TTLs: where a key came into being, at a heartbeat, and once a minute for a run whose writers have no lease.
+if count == 0 or not stored_have or buffer.length == 0 or now - integer(meta[12]) > 60000 then
+  expire_all(open_ttl)
+end
+`;
+
+/** What append and end answer on success. */
+const ANSWER = `
+return { 'OK', meta[2], buffer.next, version, integer(meta[11]), now }
+`;
+
+/**
+ * Creates or adopts a run.
+ *
+ *   ARGV[1] producer, the claim's id · [2] new epoch · [3] owner id, '' creates without one · [4] owner URL
+ *   [5] lease, ms · [6] text of the owner key · [7] '1': in spite of a live lease · [8] subject · [9] operation
+ *   [10] parent · [11] metadata · [12] line if an earlier owner is replaced · [13] TTL while open, s
+ *   [14] max lines · [15] max bytes · [16] wake channel
+ *   → { 'OK', epoch, next, version, cancel requested, now, created, fence, attempt, status, layers, lease end, created at }
+ *     | { 'RUN_ENDED', status } | { 'OWNED', owner }
+ */
+export const CLAIM = `${PRELUDE}
+local producer, new_epoch, owner, owner_url = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local lease_ms, owner_text, take_over = tonumber(ARGV[5]), ARGV[6], ARGV[7] == '1'
+local open_ttl, max_lines, max_bytes = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
+local channel = ARGV[16]
+if not (lease_ms and open_ttl and max_lines and max_bytes) then
+  return redis.error_reply('ERR livetail: a number is missing')
+end
+local now = now_ms()
+local FIELDS = { 'epoch', 'next', 'version', 'cancel_requested', 'created_by', 'fence', 'attempt', 'status',
+  'lease_until', 'created_at', 'claim', 'owner', 'server', 'len', 'bytes' }
+
+local function answer()
+  local m = redis.call('HMGET', META, unpack(FIELDS))
+  return { 'OK', m[1] or '', integer(m[2]), integer(m[3]), integer(m[4]), now, m[5] == producer and 1 or 0,
+    integer(m[6]), integer(m[7]), m[8] or '', redis.call('GET', LAYERS) or '', integer(m[9]), integer(m[10]) }
+end
+
+if redis.call('EXISTS', META) == 0 then
+  local server = server_id()
+  redis.call('DEL', BUFFER, LAYERS, PRODUCERS, RESULT)
+  redis.call('HSET', META, 'status', 'queued', 'epoch', new_epoch, 'server', server, 'base', 0, 'next', 0,
+    'len', 0, 'bytes', 0, 'version', 1, 'late_lines', 0, 'stalled_sweeps', 0, 'cancel_requested', 0,
+    'fence', owner ~= '' and now or 0, 'attempt', owner ~= '' and 1 or 0, 'owner', owner, 'owner_url', owner_url,
+    'lease_until', owner ~= '' and now + lease_ms or 0, 'claim', producer, 'created_by', producer,
+    'subject_id', ARGV[8], 'operation', ARGV[9], 'parent_id', ARGV[10], 'metadata', ARGV[11],
+    'created_at', now, 'queued_at', now, 'updated_at', now)
+  redis.call('EXPIRE', META, open_ttl)
+  if owner ~= '' then redis.call('SET', OWNER, owner_text, 'PX', lease_ms) end
+  hint(channel, 0, 1)
+  return answer()
+end
+
+local m = redis.call('HMGET', META, unpack(FIELDS))
+if is_terminal(m[8]) then return { 'RUN_ENDED', m[8] } end
+if m[11] == producer then return answer() end
+local held = m[12] or ''
+if owner == '' then
+  if held ~= '' then return { 'OWNED', held } end
+  return answer()
+end
+if held ~= '' and integer(m[9]) > now and not take_over then return { 'OWNED', held } end
+
+local server = server_id()
+if not m[2] then
+  take_in_foreign(new_epoch, server, open_ttl)
+  m = redis.call('HMGET', META, unpack(FIELDS))
+elseif server ~= '' and m[13] ~= server then
+  redis.call('HSET', META, 'epoch', new_epoch, 'server', server)
+end
+local buffer = measure(integer(m[2]), integer(m[14]), integer(m[15]))
+if held ~= '' then push(buffer, ARGV, 12, 12, max_lines, max_bytes) end
+redis.call('HSET', META, 'fence', math.max(integer(m[6]) + 1, now), 'attempt', integer(m[7]) + 1,
+  'claim', producer, 'owner', owner, 'owner_url', owner_url, 'lease_until', now + lease_ms, 'stalled_sweeps', 0,
+  'next', buffer.next, 'len', buffer.len, 'bytes', buffer.bytes, 'updated_at', now)
+-- What a foreign writer or an older one left unsaid is said by the one who knows.
+if ARGV[8] ~= '' then redis.call('HSETNX', META, 'subject_id', ARGV[8]) end
+if ARGV[9] ~= '' then redis.call('HSETNX', META, 'operation', ARGV[9]) end
+redis.call('HSETNX', META, 'created_at', now)
+redis.call('SET', OWNER, owner_text, 'PX', lease_ms)
+expire_all(open_ttl)
+hint(channel, buffer.next, redis.call('HINCRBY', META, 'version', 1))
+return answer()
+`;
+
+/**
+ * Appends lines; without lines a heartbeat.
+ *
+ *   After the lines: [+0] layers, '' none · [+1] SHA-1 of the text they replace, '' for none
+ *   → { 'OK', epoch, next, version, cancel requested, now, stored layers if ours were not written }
+ *     | { 'GONE' } | { 'RUN_ENDED', status } | { 'FENCED' } | { 'EPOCH', epoch, have, next } | { 'ORDER', have }
+ *     | { 'TOO_MANY_PRODUCERS' }
+ */
+export const APPEND = `${PRELUDE}
+local RELEASING = false
+-- A layers key of another type is met here, before anything is written.
+local old_layers = redis.call('GET', LAYERS) or ''
+${WRITE}
+local layers, replaces = ARGV[REST], ARGV[REST + 1]
+local other = false
+if layers ~= '' and layers ~= old_layers then
+  if (old_layers == '' and '' or redis.sha1hex(old_layers)) == replaces then
+    redis.call('SET', LAYERS, layers, 'EX', open_ttl)
+    visible = true
+  else
+    other = true
+  end
+end
+if visible then version = redis.call('HINCRBY', META, 'version', 1) end
+if visible or stored then hint(channel, buffer.next, version) end
+if other then return { 'OK', meta[2], buffer.next, version, integer(meta[11]), now, old_layers } end
+${ANSWER}`;
+
+/**
+ * Ends a run with its last lines.
+ *
+ *   After the lines: [+0] status · [+1] error · [+2] error code · [+3] '1': a result follows · [+4] result, JSON
+ *   [+5] TTL from the end, s
+ *   → as append
+ */
+export const END = `${PRELUDE}
+local RELEASING = false
+local end_ttl = tonumber(ARGV[#ARGV])
+if not end_ttl then return redis.error_reply('ERR livetail: a number is missing') end
+${WRITE}
+if ARGV[REST + 3] == '1' then redis.call('SET', RESULT, ARGV[REST + 4]) end
+version = finish(buffer, ARGV[REST], ARGV[REST + 1], ARGV[REST + 2], now, end_ttl)
+hint(channel, buffer.next, version)
+${ANSWER}`;
+
+/**
+ * Gives a run back: queued, without an owner.
+ *
+ *   Nothing after the lines.
+ *   → as append
+ */
+export const RELEASE = `${PRELUDE}
+local RELEASING = true
+${WRITE}
+if stored_owner ~= '' then
+  redis.call('HSET', META, 'status', 'queued', 'owner', '', 'owner_url', '', 'lease_until', 0, 'stalled_sweeps', 0,
+    'queued_at', now)
+  redis.call('DEL', OWNER)
+  visible = true
+end
+if visible then version = redis.call('HINCRBY', META, 'version', 1) end
+if visible or stored then hint(channel, buffer.next, version) end
+${ANSWER}`;
+
+/**
+ * Creates a run again that this store lost, if it is still gone.
+ *
+ *   ARGV[1] producer · [2] new epoch · [3] owner id · [4] owner URL · [5] lease, ms · [6] text of the owner key
+ *   [7] fence · [8] base, index · [9] have, lines · [10] status · [11] attempt · [12] totals · [13] layers
+ *   [14] '1': a cancel was asked for · [15] created at, ms · [16] started at, ms, 0 not yet · [17] subject
+ *   [18] operation · [19] parent · [20] metadata · [21] TTL while open, s · [22] wake channel
+ *   → { 'OK', epoch, next, version } | { 'EXISTS' }
+ */
+export const RECREATE = `${PRELUDE}
+local producer, new_epoch, owner, owner_url = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local lease_ms, owner_text, fence = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+local base, have, attempt = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[11])
+local created_at, started_at, open_ttl = tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[21])
+if not (lease_ms and fence and base and have and attempt and created_at and started_at and open_ttl) then
+  return redis.error_reply('ERR livetail: a number is missing')
+end
+if redis.call('EXISTS', META) == 1 then
+  local m = redis.call('HMGET', META, 'epoch', 'next', 'version', 'claim')
+  if m[1] == new_epoch and m[4] == producer then return { 'OK', m[1], integer(m[2]), integer(m[3]) } end
+  return { 'EXISTS' }
+end
+local now = now_ms()
+redis.call('DEL', BUFFER, LAYERS, PRODUCERS, RESULT)
+redis.call('HSET', META, 'status', ARGV[10], 'epoch', new_epoch, 'server', server_id(), 'base', base, 'next', base,
+  'len', 0, 'bytes', 0, 'version', 1, 'late_lines', 0, 'stalled_sweeps', 0, 'cancel_requested', ARGV[14],
+  'fence', fence, 'attempt', attempt, 'owner', owner, 'owner_url', owner_url, 'lease_until', now + lease_ms,
+  'claim', producer, 'created_by', producer, 'producers', 1, 'subject_id', ARGV[17], 'operation', ARGV[18],
+  'parent_id', ARGV[19], 'metadata', ARGV[20], 'created_at', created_at, 'queued_at', now, 'updated_at', now)
+if started_at > 0 then redis.call('HSET', META, 'started_at', started_at) end
+redis.call('HSET', PRODUCERS, 'p:' .. producer, have)
+if ARGV[12] ~= '' then redis.call('HSET', PRODUCERS, 'c:' .. producer, ARGV[12]) end
+if ARGV[13] ~= '' then redis.call('SET', LAYERS, ARGV[13]) end
+redis.call('SET', OWNER, owner_text, 'PX', lease_ms)
+expire_all(open_ttl)
+hint(ARGV[22], base, 1)
+return { 'OK', new_epoch, base, 1 }
+`;
+
+/**
+ * Asks for a cancel.
+ *
+ *   ARGV[1] TTL from the end, s · [2] wake channel · [3] what stands before an owner's id in its channel · [4] run id
+ *   → { 'GONE' } | { 'OK', status, cancel requested }
+ */
+export const CANCEL = `${PRELUDE}
+local end_ttl = tonumber(ARGV[1])
+if not end_ttl then return redis.error_reply('ERR livetail: a number is missing') end
+local m = redis.call('HMGET', META, 'status', 'owner', 'next', 'len', 'bytes', 'version', 'cancel_requested')
+if redis.call('EXISTS', META) == 0 then return { 'GONE' } end
+local status, owner = m[1] or 'running', m[2] or ''
+if is_terminal(status) then return { 'OK', status, integer(m[7]) } end
+local asked = integer(m[7]) == 1
+-- A run that something else writes has its owner there: it reads the flag, we do not end it.
+if owner == '' and m[3] then
+  redis.call('HSET', META, 'cancel_requested', 1)
+  local buffer = measure(integer(m[3]), integer(m[4]), integer(m[5]))
+  hint(ARGV[2], buffer.next, finish(buffer, 'cancelled', '', '', now_ms(), end_ttl))
+  return { 'OK', 'cancelled', 1 }
+end
+if not asked then
+  redis.call('HSET', META, 'cancel_requested', 1)
+  if m[3] then hint(ARGV[2], integer(m[3]), redis.call('HINCRBY', META, 'version', 1)) end
+end
+if owner ~= '' then redis.pcall('PUBLISH', ARGV[3] .. owner, ARGV[4]) end
+return { 'OK', status, 1 }
+`;
+
+/**
+ * One page of a run with its state, of one moment. Writes nothing.
+ *
+ *   ARGV[1] 'at', 'tail' or 'none' · [2] epoch that the index is of, '' any · [3] index or count · [4] limit, lines
+ *   [5] epoch and [6] version that the reader has, '' none · [7..] the names of META_FIELDS
+ *   → { now, fields, length of the buffer, index of the first line, lines, layers, totals } or, without the last
+ *     two, when the reader's version is right; { now, all of meta, length, 0, lines, layers } for a run that
+ *     something else writes; nothing when there is no run
+ */
+export const READ = `${PRELUDE}
+local kind, epoch, index, limit = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local fields = redis.call('HMGET', META, unpack(ARGV, 7))
+if redis.call('EXISTS', META) == 0 then return false end
+local length = redis.call('LLEN', BUFFER)
+local stored_epoch, stored_next = fields[2], fields[4]
+if not stored_next then
+  return { now_ms(), redis.call('HGETALL', META), length, redis.call('GET', LAYERS) or '' }
+end
+local next = integer(stored_next) + math.max(0, length - integer(fields[5]))
+local first = next - length
+local from = first
+if kind == 'tail' then
+  from = math.max(first, next - index)
+elseif kind == 'at' and (epoch == '' or epoch == stored_epoch) and index > first and index <= next then
+  from = index
+end
+local lines = {}
+if kind ~= 'none' and from < next and limit > 0 then
+  lines = redis.call('LRANGE', BUFFER, from - first, from - first + limit - 1)
+end
+if ARGV[5] == stored_epoch and ARGV[6] == fields[6] then
+  return { now_ms(), fields, length, from, lines }
+end
+local totals = {}
+local producers = redis.call('HGETALL', PRODUCERS)
+for i = 1, #producers, 2 do
+  if string.sub(producers[i], 1, 2) == 'c:' then totals[#totals + 1] = producers[i + 1] end
+end
+return { now_ms(), fields, length, from, lines, redis.call('GET', LAYERS) or '', totals }
+`;
+
+/**
+ * Deletes an ended run.
+ *
+ *   → 'GONE' | 'OPEN' | 'OK'
+ */
+export const REMOVE = `${PRELUDE}
+if redis.call('EXISTS', META) == 0 then return 'GONE' end
+if not is_terminal(redis.call('HGET', META, 'status')) then return 'OPEN' end
+redis.call('DEL', META, BUFFER, LAYERS, PRODUCERS, RESULT, CHILDREN, OWNER, SUMMARY)
+return 'OK'
+`;
+
+/**
+ * Counts a lease that is over, and ends the run of a lost owner or one that nobody started.
+ *
+ *   ARGV[1] sweeps until lost · [2] new epoch · [3] line of a lost owner · [4] line of a run never started
+ *   [5] how long a run waits for an owner, ms · [6] max lines · [7] max bytes · [8] TTL from the end, s
+ *   [9] wake channel
+ *   → { 'GONE' } | { 'ENDED', error code or '' if it had ended before } | { 'OPEN', when to look again, ms }
+ *     | { 'STALLED', sweeps so far }
+ */
+export const SWEEP = `${PRELUDE}
+local lost_after, new_epoch, wait_ms = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[5])
+local max_lines, max_bytes, end_ttl, channel = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
+if not (lost_after and wait_ms and max_lines and max_bytes and end_ttl) then
+  return redis.error_reply('ERR livetail: a number is missing')
+end
+local m = redis.call('HMGET', META, 'status', 'owner', 'lease_until', 'stalled_sweeps', 'queued_at', 'next', 'len',
+  'bytes', 'server')
+-- What something else writes has no lease that we could judge.
+if not m[6] then return { 'GONE' } end
+if is_terminal(m[1]) then return { 'ENDED', '' } end
+local now = now_ms()
+local owned = (m[2] or '') ~= ''
+
+local function end_with(line, error, code)
+  local server = server_id()
+  if server ~= '' and m[9] ~= server then redis.call('HSET', META, 'epoch', new_epoch, 'server', server) end
+  local buffer = measure(integer(m[6]), integer(m[7]), integer(m[8]))
+  push(buffer, ARGV, line, line, max_lines, max_bytes)
+  hint(channel, buffer.next, finish(buffer, 'failed', error, code, now, end_ttl))
+  return { 'ENDED', code }
+end
+
+if not owned then
+  local due = integer(m[5]) + wait_ms
+  if due > now then return { 'OPEN', due } end
+  return end_with(4, 'Nobody started the run in time.', 'NEVER_STARTED')
+end
+if integer(m[3]) > now then return { 'OPEN', integer(m[3]) } end
+local sweeps = integer(m[4]) + 1
+redis.call('HSET', META, 'stalled_sweeps', sweeps)
+if sweeps >= lost_after then return end_with(3, 'The process that executed the run is gone.', 'OWNER_LOST') end
+if sweeps == 1 then hint(channel, integer(m[6]), redis.call('HINCRBY', META, 'version', 1)) end
+return { 'STALLED', sweeps }
+`;
