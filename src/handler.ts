@@ -2,6 +2,10 @@
  * The handler: a request's plain values → status, headers, body. It knows no framework, no socket and no
  * Request object; `fetch.ts` and `adapters/node.ts` are its two faces.
  */
+import type { Authorize, CorsOptions } from "./access.js";
+import { ERRORS, type LivetailError } from "./errors.js";
+import type { Reader } from "./reader.js";
+import type { CancelAnswer, LogStore } from "./store.js";
 
 /** A request as plain values. */
 export interface HandlerRequest {
@@ -55,4 +59,51 @@ export interface Handler {
   closeViewers(): void;
   /** How many viewers are attached (streams and held polls). */
   viewers(): number;
+}
+
+/** What the writing side of the process tells `GET /-/health`. */
+export interface WriterHealth {
+  /** Runs that this process owns and has not ended. */
+  openRuns: number;
+  /** Lines that the store has not acknowledged yet. */
+  waitingLines: number;
+  /** Lines that were dropped since the start. */
+  droppedLines: number;
+}
+
+/** The browser bundles; null while there is none. */
+export interface Assets {
+  clientJs(): string | null;
+  panelJs(): string | null;
+}
+
+/** What `createHandler` takes. */
+export interface HandlerOptions {
+  reader: Reader;
+  store: LogStore;
+  /** Routes a cancel to the owner of a run. */
+  requestCancel(runId: string): Promise<CancelAnswer>;
+  /** Without it only reading is possible, and only of runs whose id nobody can guess. */
+  authorize?: Authorize;
+  /** Without it no CORS header is ever sent. */
+  cors?: CorsOptions;
+  /** Streams and held polls at a time. Default 10,000. */
+  maxViewers?: number;
+  /** The same of one run. Default 1,000. */
+  maxViewersPerRun?: number;
+  health?: () => WriterHealth;
+  assets?: Assets;
+  /** Hears of what `authorize` threw and of faults that no code foresees. Default: nobody. */
+  onError?: (error: LivetailError) => void;
+  /** Milliseconds since 1970. Default `Date.now`. */
+  now?: () => number;
+}
+
+/** Creates the handler of a livetail: every route of the protocol, below whatever mount its faces have. */
+export function createHandler(_options: HandlerOptions): Handler {
+  return {
+    handle: () => ({ status: 503, headers: {}, body: ERRORS.STORE_UNAVAILABLE[1] }),
+    closeViewers: () => {},
+    viewers: () => 0,
+  };
 }
