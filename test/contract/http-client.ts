@@ -90,6 +90,15 @@ export async function openStream(base: string, path: string, options: AskOptions
   };
 }
 
+/** A promise and what settles it. */
+export function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => {};
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
 function parseFrame(text: string): Frame | null {
   let event = "message";
   let id: string | null = null;
@@ -108,7 +117,15 @@ function send(base: string, path: string, options: AskOptions): Promise<Incoming
   const { method = "GET", headers = {}, body, agent = new Agent({ keepAlive: false }), signal } = options;
   return new Promise((resolve, reject) => {
     const req = request(
-      { hostname, port, path: `${pathname.replace(/\/$/, "")}${path}`, method, headers, agent, ...(signal && { signal }) },
+      {
+        hostname,
+        port,
+        path: `${pathname.replace(/\/$/, "")}${path}`,
+        method,
+        headers,
+        agent,
+        ...(signal && { signal }),
+      },
       resolve,
     );
     req.on("error", reject);

@@ -1,0 +1,49 @@
+/** The face to Fastify 5: `app.register(livetailFastify, { prefix: "/operations", livetail })`. */
+import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from "fastify";
+import type { Handler } from "../handler.js";
+import { isLive, sendNode, serveNode } from "./node.js";
+
+/** What the plugin is registered with, beside Fastify's own `prefix` and `logLevel`. */
+export interface LivetailFastifyOptions {
+  livetail: { handler: Handler };
+}
+
+/**
+ * Serves a livetail below `prefix`. Hooks run as for any route and their headers are kept, but `onSend` hooks see no
+ * streams. It answers every method, reads no bodies, and ends the streams before the server closes. `authorize` gets
+ * Fastify's request as `raw`.
+ */
+export const livetailFastify: FastifyPluginCallback<LivetailFastifyOptions> = (app, { livetail }, done) => {
+  // A prefix may hold parameters, so the mount is as many segments of the URL as the prefix has.
+  const mountPattern = new RegExp(`^(?:/[^/?]*){${app.prefix.split("/").filter(Boolean).length}}`);
+  let closing = false;
+
+  const answer = (request: FastifyRequest, reply: FastifyReply): void => {
+    const url = request.raw.url ?? "/";
+    const mount = mountPattern.exec(url)?.[0] ?? "";
+    const place = { mount, below: url.slice(mount.length), url: request.originalUrl, raw: request };
+    serveNode(livetail.handler, request.raw, reply.raw, place, (given) => {
+      if (closing) reply.raw.shouldKeepAlive = false;
+      if (isLive(given.body)) {
+        for (const [name, value] of Object.entries(reply.getHeaders())) {
+          if (value !== undefined) reply.raw.setHeader(name, value);
+        }
+        reply.hijack();
+        sendNode(request.raw, reply.raw, given);
+      } else {
+        reply.code(given.status).headers(given.headers).send(given.body);
+      }
+    });
+  };
+
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", (_request, _payload, parsed) => parsed(null));
+  app.all("/", answer);
+  app.all("/*", answer);
+  app.addHook("preClose", (closed) => {
+    closing = true;
+    livetail.handler.closeViewers();
+    closed();
+  });
+  done();
+};

@@ -1,0 +1,169 @@
+/**
+ * The bridge to node:http, and the only file that knows sockets: an `IncomingMessage` becomes the handler's plain
+ * values, its answer becomes one `end()` or a viewer attached to the connection. No Request or Response is built.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { ERRORS, type ErrorCode } from "../errors.js";
+import type { Handler, HandlerRequest, HandlerResponse, LiveBody } from "../handler.js";
+import type { Problem } from "../protocol.js";
+
+/** What `node:http`, connect and the like call. `next` is for whatever lies outside the mount. */
+export type NodeHandler = (req: IncomingMessage, res: ServerResponse, next?: () => void) => void;
+
+/** Where a request stands in its framework. */
+export interface NodePlace {
+  /** The path of the mount as the viewer sees it, without a trailing slash. */
+  mount: string;
+  /** What is left of the URL below the mount: path and query. */
+  below: string;
+  /** The URL as it came. */
+  url: string;
+  /** The framework's own request object, for `authorize`. */
+  raw: unknown;
+}
+
+/**
+ * Serves a livetail from `http.createServer`, below `mount` (default: the root). What lies outside the mount goes to
+ * `next`, or is answered 404 where there is none. Never throws. Before closing the server, call
+ * `livetail.handler.closeViewers()`, else it waits for the open streams.
+ */
+export function createNodeHandler(livetail: { handler: Handler }, options: { mount?: string } = {}): NodeHandler {
+  const mount = (options.mount ?? "").replace(/^\/*(?=[^/])/, "/").replace(/\/+$/, "");
+  return (req, res, next) => {
+    const url = originForm(req.url ?? "/");
+    const after = url.charAt(mount.length);
+    if (url.startsWith(mount) && (after === "/" || after === "?" || after === "")) {
+      serveNode(livetail.handler, req, res, { mount, below: url.slice(mount.length), url, raw: req });
+    } else if (next !== undefined) {
+      next();
+    } else {
+      sendNode(req, res, problem("RUN_NOT_FOUND", "Nothing is served at this path."));
+    }
+  };
+}
+
+/**
+ * Asks the handler and hands its answer to `send` (default: `sendNode`), unless the viewer has gone or somebody else
+ * has answered by then. Never throws; a handler that throws or rejects is answered as `STORE_UNAVAILABLE`.
+ */
+export function serveNode(
+  handler: Handler,
+  req: IncomingMessage,
+  res: ServerResponse,
+  place: NodePlace,
+  send: (answer: HandlerResponse) => void = (answer) => sendNode(req, res, answer),
+): void {
+  const deliver = (answer: HandlerResponse): void => {
+    if (res.headersSent || res.writableEnded || res.destroyed) {
+      if (isLive(answer.body)) answer.body.attach(GONE).onClose();
+      return;
+    }
+    // A connection that stays open after its answer would keep a server that closes from ending.
+    if ((req.socket as { server?: { listening?: boolean } }).server?.listening === false) res.shouldKeepAlive = false;
+    try {
+      send(answer);
+    } catch {
+      // Half an answer may be out (a header that no connection takes): the viewer hears of it by the cut.
+      res.destroy();
+    }
+  };
+  const refuse = (): void => deliver(problem("STORE_UNAVAILABLE"));
+  try {
+    const answer = handler.handle(plainValues(req, res, place));
+    if ("then" in answer) answer.then(deliver, refuse);
+    else deliver(answer);
+  } catch {
+    refuse();
+  }
+}
+
+/** Writes an answer: text and bytes with their length in one `end()`, a live body by attaching the connection to it. */
+export function sendNode(req: IncomingMessage, res: ServerResponse, answer: HandlerResponse): void {
+  const { status, headers, body } = answer;
+  if (isLive(body)) {
+    // A stream is the last answer on its connection, so that a server that closes does not wait for the next request.
+    res.shouldKeepAlive = false;
+    res.writeHead(status, headers);
+    attachViewer(req, res, body);
+  } else if (status === 204 || status === 304) {
+    res.writeHead(status, headers).end();
+  } else {
+    const length = body === null ? 0 : typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
+    // `end` leaves the body out by itself when the method is HEAD.
+    res.writeHead(status, { ...headers, "Content-Length": length }).end(body ?? undefined);
+  }
+}
+
+/** Whether an answer's body is a stream that a viewer is attached to. */
+export function isLive(body: HandlerResponse["body"]): body is LiveBody {
+  return typeof body === "object" && body !== null && "attach" in body;
+}
+
+function attachViewer(req: IncomingMessage, res: ServerResponse, body: LiveBody): void {
+  res.flushHeaders();
+  if (req.httpVersionMajor < 2) res.socket?.setNoDelay(true);
+  // A request body that nobody reads would stand between the socket and the news that the viewer has gone.
+  req.resume();
+  const flush = (res as { flush?: () => void }).flush?.bind(res);
+  const viewer = body.attach({
+    write(chunk) {
+      if (res.writableEnded || res.destroyed) return false;
+      const ready = res.write(chunk);
+      flush?.();
+      return ready;
+    },
+    get pendingBytes() {
+      return res.writableLength;
+    },
+    end: () => void res.end(),
+    destroy: () => void res.destroy(),
+  });
+  res.on("drain", () => viewer.onDrain());
+  res.once("error", () => res.destroy());
+  res.once("close", () => viewer.onClose());
+}
+
+/** The connection of a viewer that left before its stream began. */
+const GONE = { write: () => false, pendingBytes: 0, end: () => {}, destroy: () => {} };
+
+function plainValues(req: IncomingMessage, res: ServerResponse, place: NodePlace): HandlerRequest {
+  const { mount, below, url, raw } = place;
+  const mark = below.indexOf("?");
+  const path = mark === -1 ? below : below.slice(0, mark);
+  let signal: AbortSignal | undefined;
+  return {
+    method: req.method ?? "GET",
+    path: path === "" ? "/" : path,
+    query: mark === -1 ? "" : below.slice(mark + 1),
+    url,
+    mount,
+    raw,
+    header: (name) => req.headers[name]?.toString(),
+    get signal() {
+      signal ??= signalOf(res);
+      return signal;
+    },
+  };
+}
+
+function signalOf(res: ServerResponse): AbortSignal {
+  if (res.destroyed) return AbortSignal.abort();
+  const controller = new AbortController();
+  res.once("close", () => {
+    if (!res.writableFinished) controller.abort();
+  });
+  return controller.signal;
+}
+
+/** `GET http://host/path` is as good as `GET /path`. */
+function originForm(url: string): string {
+  return url.startsWith("/") ? url : url.replace(/^https?:\/\/[^/?#]*/i, "");
+}
+
+function problem(code: ErrorCode, detail: string = ERRORS[code][1]): HandlerResponse {
+  const [status, title] = ERRORS[code];
+  const body: Problem = { type: "about:blank", title, status, detail, code };
+  const headers: Record<string, string> = { "Content-Type": "application/problem+json", "Cache-Control": "no-store" };
+  if (code === "STORE_UNAVAILABLE") headers["Retry-After"] = "1";
+  return { status, headers, body: JSON.stringify(body) };
+}
