@@ -146,7 +146,7 @@ end
 `;
 
 /**
- * What append, end and release have in common: reads ARGV[1..18], answers GONE, RUN_ENDED, FENCED, EPOCH, ORDER or
+ * What append, end and release have in common: reads the arguments below, answers GONE, RUN_ENDED, FENCED, EPOCH, ORDER or
  * TOO_MANY_PRODUCERS, and otherwise stores the lines and leaves `buffer`, `version`, `changed` to the rest.
  *
  *   ARGV[1] producer · [2] fence, 0 none · [3] epoch, '' none · [4] new epoch · [5] acked, lines · [6] told, index
@@ -478,20 +478,24 @@ return { 'OK', status, 1 }
  *
  *   ARGV[1] 'at', 'tail' or 'none' · [2] epoch that the index is of, '' any · [3] index or count · [4] limit, lines
  *   [5] epoch and [6] version that the reader has, '' none · [7..] the names of META_FIELDS
- *   → { now, fields, length of the buffer, index of the first line, lines, layers, totals } or, without the last
- *     two, when the reader's version is right; { now, all of meta, length, 0, lines, layers } for a run that
- *     something else writes; nothing when there is no run
+ *   → { now, fields, next, first, index of the first line, lines, layers, totals, all of meta } where the last three
+ *     are left out when the reader's version is right, and the last one is there only for a run that something else
+ *     writes (it has no version: the reader makes one of what it got); nothing when there is no run
  */
 export const READ = `${PRELUDE}
 local kind, epoch, index, limit = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+if not (index and limit) then return redis.error_reply('ERR livetail: a number is missing') end
 local fields = redis.call('HMGET', META, unpack(ARGV, 7))
 if redis.call('EXISTS', META) == 0 then return false end
 local length = redis.call('LLEN', BUFFER)
-local stored_epoch, stored_next = fields[2], fields[4]
-if not stored_next then
-  return { now_ms(), redis.call('HGETALL', META), length, redis.call('GET', LAYERS) or '' }
+local stored_epoch, next, foreign = fields[2], integer(fields[4]), not fields[4]
+if foreign then
+  local expected = math.max(integer(fields[7]), integer(redis.call('HGET', META, 'expected_count')))
+  local short = is_terminal(fields[1]) and expected > length
+  stored_epoch, next = short and '1' or '0', short and expected or length
+else
+  next = next + math.max(0, length - integer(fields[5]))
 end
-local next = integer(stored_next) + math.max(0, length - integer(fields[5]))
 local first = next - length
 local from = first
 if kind == 'tail' then
@@ -504,14 +508,18 @@ if kind ~= 'none' and from < next and limit > 0 then
   lines = redis.call('LRANGE', BUFFER, from - first, from - first + limit - 1)
 end
 if ARGV[5] == stored_epoch and ARGV[6] == fields[6] then
-  return { now_ms(), fields, length, from, lines }
+  return { now_ms(), fields, next, first, from, lines }
+end
+local layers = redis.call('GET', LAYERS) or ''
+if foreign then
+  return { now_ms(), fields, next, first, from, lines, layers, {}, redis.call('HGETALL', META) }
 end
 local totals = {}
 local producers = redis.call('HGETALL', PRODUCERS)
 for i = 1, #producers, 2 do
   if string.sub(producers[i], 1, 2) == 'c:' then totals[#totals + 1] = producers[i + 1] end
 end
-return { now_ms(), fields, length, from, lines, redis.call('GET', LAYERS) or '', totals }
+return { now_ms(), fields, next, first, from, lines, layers, totals }
 `;
 
 /**

@@ -1,0 +1,271 @@
+/**
+ * One connection of our own to Redis: duplicated from what the user gave, never the user's. It fails fast, tells
+ * an outage from a refusal, and does not keep a process alive while nothing waits for it.
+ */
+import { createHash } from "node:crypto";
+import { createRequire } from "node:module";
+import { LivetailError } from "../errors.js";
+
+/** What livetail asks of an ioredis client or Cluster (`^5.4 || ^6`). Structural, so that ioredis stays optional. */
+export interface RedisClient {
+  readonly status: string;
+  readonly options: { keyPrefix?: string };
+  readonly isCluster?: boolean;
+  duplicate(...overrides: never[]): unknown;
+}
+
+/** A client or Cluster (duplicated, never changed, never closed), a URL, or ioredis options. */
+export type RedisInput = RedisClient | string | Readonly<Record<string, unknown>>;
+
+interface Socket {
+  ref?(): void;
+  unref?(): void;
+}
+
+interface Connection extends RedisClient {
+  stream?: Socket;
+  reconnectTimeout?: { unref?(): void };
+  nodes?(role: string): Connection[];
+  call(command: string, args: readonly (string | number)[]): Promise<unknown>;
+  subscribe(channel: string): Promise<unknown>;
+  unsubscribe(channel: string): Promise<unknown>;
+  disconnect(reconnect?: boolean): void;
+  on(event: string, listener: (...args: never[]) => void): unknown;
+  once(event: string, listener: () => void): unknown;
+  off(event: string, listener: () => void): unknown;
+}
+
+/** An outage passes; a batch that met one is sent again. Anything else that Redis answers is a refusal. */
+const OUTAGE = /^(LOADING|READONLY|OOM|MISCONF|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|UNBLOCKED)\b/;
+
+/** How long to wait before the n-th attempt to connect again: 50 ms doubling to 2 s, halved at random. */
+function reconnectDelayMs(attempt: number): number {
+  return Math.min(2000, 50 * 2 ** Math.min(attempt, 6)) * (0.5 + Math.random() / 2);
+}
+
+function isClient(input: RedisInput): input is RedisClient {
+  return typeof input === "object" && typeof (input as RedisClient).duplicate === "function";
+}
+
+/** Whether `input` is a Cluster client. */
+export function isCluster(input: RedisInput): boolean {
+  return isClient(input) && input.isCluster === true;
+}
+
+/** The key prefix that the user's own client writes under, "" for none. */
+export function keyPrefixOf(input: RedisInput): string {
+  if (typeof input === "string") return "";
+  const prefix = isClient(input) ? input.options.keyPrefix : input.keyPrefix;
+  return typeof prefix === "string" ? prefix : "";
+}
+
+function connect(input: RedisInput, overrides: Record<string, unknown>): Connection {
+  const common = { ...overrides, keyPrefix: "", lazyConnect: false, enableReadyCheck: true };
+  if (isClient(input)) {
+    const duplicate = input.duplicate.bind(input) as (...args: unknown[]) => Connection;
+    if (input.isCluster !== true) return duplicate(common);
+    const { enableOfflineQueue, retryStrategy, ...redisOptions } = common as Record<string, unknown>;
+    const own = (input.options as { redisOptions?: object }).redisOptions;
+    return duplicate([], {
+      enableOfflineQueue,
+      keyPrefix: "",
+      lazyConnect: false,
+      clusterRetryStrategy: retryStrategy,
+      redisOptions: { ...own, ...redisOptions },
+    });
+  }
+  let Redis: new (...args: unknown[]) => Connection;
+  try {
+    Redis = (createRequire(import.meta.url)("ioredis") as { Redis: typeof Redis }).Redis;
+  } catch (cause) {
+    throw new LivetailError("INVALID_OPTION", "A Redis URL needs the package ioredis to be installed.", { cause });
+  }
+  return typeof input === "string" ? new Redis(input, common) : new Redis({ ...input, ...common });
+}
+
+/** Names an error of ioredis or Redis: `STORE_UNAVAILABLE` for an outage, else `STORE_REFUSED`. */
+function toLivetailError(cause: unknown): LivetailError {
+  if (cause instanceof LivetailError) return cause;
+  const { name, message } = cause instanceof Error ? cause : { name: "", message: String(cause) };
+  if (name === "ReplyError" && !OUTAGE.test(message)) {
+    return new LivetailError("STORE_REFUSED", `Redis refused: ${message}`, { cause });
+  }
+  return new LivetailError("STORE_UNAVAILABLE", `Redis cannot be reached: ${message}`, { cause });
+}
+
+/** A script and its SHA-1. */
+export interface Script {
+  text: string;
+  sha1: string;
+}
+
+/** Makes a script of a text. */
+export function script(text: string): Script {
+  return { text, sha1: createHash("sha1").update(text).digest("hex") };
+}
+
+/** The connection for commands. */
+export interface CommandConnection {
+  /** Rejects with `STORE_UNAVAILABLE` within the time-out, `STORE_REFUSED`, or `CLOSED`. */
+  call(command: string, args: readonly (string | number)[]): Promise<unknown>;
+  /** EVALSHA, then EVAL where the server does not know the script or the user may not call EVALSHA. */
+  run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
+  close(): void;
+}
+
+/** Opens the connection for commands. A command that has no answer after `timeoutMs` has failed. */
+export function openCommands(input: RedisInput, timeoutMs: number): CommandConnection {
+  const client = connect(input, {
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: null,
+    commandTimeout: timeoutMs,
+    retryStrategy: reconnectDelayMs,
+    // A failover leaves us at a server that is a replica now.
+    reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
+  });
+  let closed = false;
+  let pending = 0;
+  let answers = 0;
+  let evalOnly = false;
+  let ready: Promise<void> | null = null;
+
+  const sockets = (): (Socket | undefined)[] =>
+    client.nodes === undefined ? [client.stream] : client.nodes("all").map((node) => node.stream);
+  const hold = (): void => {
+    for (const socket of sockets()) pending > 0 ? socket?.ref?.() : socket?.unref?.();
+  };
+  // An emitter without a listener for errors throws them; what matters of them reaches the caller of a command.
+  client.on("error", () => {});
+  client.on("ready", hold);
+  client.on("connect", hold);
+  client.on("reconnecting", () => client.reconnectTimeout?.unref?.());
+
+  const whenReady = (): Promise<void> => {
+    ready ??= new Promise<void>((resolve, reject) => {
+      const settle = (failure?: LivetailError): void => {
+        clearTimeout(timer);
+        client.off("ready", onReady);
+        ready = null;
+        failure === undefined ? resolve() : reject(failure);
+      };
+      const onReady = (): void => settle();
+      const timer = setTimeout(() => settle(new LivetailError("STORE_UNAVAILABLE")), timeoutMs);
+      client.once("ready", onReady);
+    });
+    return ready;
+  };
+
+  const call = async (command: string, args: readonly (string | number)[]): Promise<unknown> => {
+    if (closed) throw new LivetailError("CLOSED");
+    pending += 1;
+    if (pending === 1) hold();
+    const before = answers;
+    try {
+      if (client.status !== "ready") await whenReady();
+      const answer = await client.call(command, args);
+      answers += 1;
+      return answer;
+    } catch (error) {
+      const failure = toLivetailError(error);
+      // Not a word in all that time: the connection may be half open, and TCP takes minutes to notice.
+      if (!closed && /timed out/.test(failure.message) && answers === before && client.status === "ready") {
+        client.disconnect(true);
+      }
+      if (failure.code === "STORE_REFUSED") answers += 1;
+      throw closed ? new LivetailError("CLOSED") : failure;
+    } finally {
+      pending -= 1;
+      if (pending === 0 && !closed) hold();
+    }
+  };
+
+  return {
+    call,
+    async run({ text, sha1 }, keys, args) {
+      if (!evalOnly) {
+        try {
+          return await call("EVALSHA", [sha1, keys.length, ...keys, ...args]);
+        } catch (error) {
+          const why = error instanceof LivetailError ? error.message : "";
+          if (!/NOSCRIPT|NOPERM[^]*evalsha/i.test(why)) throw error;
+          evalOnly = why.includes("NOPERM");
+        }
+      }
+      return call("EVAL", [text, keys.length, ...keys, ...args]);
+    },
+    close() {
+      closed = true;
+      client.disconnect();
+    },
+  };
+}
+
+/** The connection for hints. */
+export interface HintConnection {
+  /** Calls `listener` with each message, and with null whenever messages may have been missed. */
+  subscribe(channel: string, listener: (message: string | null) => void): () => void;
+  close(): void;
+}
+
+/**
+ * Opens the connection for hints. Hints are only hints: while it is down, readers find what is new by their safety
+ * poll. `onRefused` hears once when the user may not subscribe.
+ */
+export function openHints(input: RedisInput, onRefused: (error: LivetailError) => void): HintConnection {
+  const client = connect(input, {
+    enableOfflineQueue: true,
+    autoResubscribe: true,
+    maxRetriesPerRequest: null,
+    commandTimeout: undefined,
+    retryStrategy: reconnectDelayMs,
+  });
+  const listeners = new Map<string, Set<(message: string | null) => void>>();
+  let refused = false;
+  let closed = false;
+
+  const letGo = (): void => {
+    const streams = client.nodes === undefined ? [client] : client.nodes("all");
+    for (const { stream } of streams) stream?.unref?.();
+  };
+  client.on("error", () => {});
+  client.on("connect", letGo);
+  client.on("reconnecting", () => client.reconnectTimeout?.unref?.());
+  client.on("ready", () => {
+    letGo();
+    for (const set of listeners.values()) for (const listener of set) listener(null);
+  });
+  client.on("message", (channel: string, message: string) => {
+    for (const listener of listeners.get(channel) ?? []) listener(message);
+  });
+
+  const tell = (error: unknown): void => {
+    const failure = toLivetailError(error);
+    if (closed || refused || failure.code !== "STORE_REFUSED") return;
+    refused = true;
+    onRefused(failure);
+  };
+
+  return {
+    subscribe(channel, listener) {
+      let set = listeners.get(channel);
+      if (set === undefined) {
+        set = new Set();
+        listeners.set(channel, set);
+        // Between the read that led here and this moment something may have come.
+        client.subscribe(channel).then(() => listeners.get(channel)?.forEach((each) => each(null)), tell);
+      }
+      set.add(listener);
+      return () => {
+        if (!set.delete(listener) || set.size > 0 || listeners.get(channel) !== set) return;
+        listeners.delete(channel);
+        if (!closed) client.unsubscribe(channel).catch(tell);
+      };
+    },
+    close() {
+      closed = true;
+      listeners.clear();
+      client.disconnect();
+    },
+  };
+}
