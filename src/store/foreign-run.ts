@@ -76,10 +76,15 @@ function time(text: string | undefined): number {
 /** FNV-1a over the UTF-16 units of the fields, sorted by name, and the layers. */
 function hash(meta: Readonly<Record<string, string>>, layers: string): number {
   let value = 0x811c9dc5;
-  for (const text of [...Object.keys(meta).sort().flatMap((name) => [name, meta[name] ?? ""]), layers]) {
+  const add = (text: string) => {
     for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
     // Ends each text, so that "ab", "c" and "a", "bc" differ.
     value = Math.imul(value ^ 0xffff, 0x01000193);
+  };
+  for (const name of Object.keys(meta).sort()) {
+    add(name);
+    add(meta[name] ?? "");
   }
+  add(layers);
   return value >>> 0;
 }
