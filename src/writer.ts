@@ -1,0 +1,697 @@
+/**
+ * The writer of one handle of one run: lines that wait, batches in flight, what the store answered, and what is
+ * kept for the day when the store loses something (protocol §4). It never throws and never makes a log call wait.
+ *
+ *   push → unsent → (a batch: numbered) → in flight → acknowledged, kept for sending again → forgotten
+ */
+import { createHash } from "node:crypto";
+import type { Backlog, BacklogMember } from "./backlog.js";
+import type { Totals } from "./cost.js";
+import { LivetailError } from "./errors.js";
+import { type LayerChange, type LayerChanges, mergeLayers, noteChange, parseLayers, stringifyLayers } from "./layers.js";
+import { LineQueue, sizeOf } from "./line-queue.js";
+import type { TerminalStatus } from "./protocol.js";
+import type { LineEncoder } from "./serialize.js";
+import type { AppendAnswer, EndAnswer, LogStore, OwnerLease, RecreateRequest, WriteRequest } from "./store.js";
+
+/** Batches of one writer that may be on their way at once. */
+const MAX_IN_FLIGHT = 4;
+const BATCH_LINES = 1000;
+const BATCH_BYTES = 262_144;
+/** A lost run is created again by its owner within this time, or a joined writer gives up: lease + grace. */
+const GONE_PATIENCE_MS = 60_000;
+
+/** What the writers of a process share. */
+export interface WriterHost {
+  readonly store: LogStore;
+  readonly encoder: LineEncoder;
+  readonly backlog: Backlog;
+  /** What a run keeps for sending again: as much as the store keeps. */
+  readonly maxLines: number;
+  readonly maxBufferBytes: number;
+  now(): number;
+  newEpoch(): string;
+  /** Calls `work` at the end of this turn of the event loop. */
+  atTurnEnd(work: () => void): void;
+  /** Calls `work` after a time; does not keep the process alive. */
+  later(delayMs: number, work: () => void): void;
+  /** The store answered, or could not be reached. An outage is reported once, and so is its end. */
+  storeAnswered(): void;
+  storeFailed(error: LivetailError): void;
+  readonly storeIsAway: boolean;
+  /** Something that somebody should know. */
+  report(error: LivetailError, runId: string): void;
+}
+
+/** What the writer tells its run. */
+export interface WriterEvents {
+  onFenced(): void;
+  onCancelRequested(): void;
+  /** Another end stands, or this one. */
+  onEnded(status: TerminalStatus): void;
+  /** What is needed to create the run again; null for a writer that joined. */
+  describe(): Pick<RecreateRequest, "birth" | "attempt" | "createdAt" | "startedAt" | "status" | "cancelRequested"> | null;
+}
+
+/** How a run is closed. */
+export type Closing =
+  | { kind: "end"; status: TerminalStatus; error: string; errorCode: string; result: string | null }
+  | { kind: "release" };
+
+interface Batch {
+  first: number;
+  upto: number;
+  lines: string[];
+}
+
+export class Writer implements BacklogMember {
+  readonly runId: string;
+  readonly producer: string;
+  readonly #host: WriterHost;
+  readonly #events: WriterEvents;
+  readonly #totals: Totals;
+  /** null: joined. */
+  owner: OwnerLease | null;
+  fence: number;
+  #epoch = "";
+  #told = 0;
+
+  readonly #unsent = new LineQueue();
+  /** Texts of the numbers from #keptFrom on; "" where a batch was set aside. */
+  readonly #numbered = new LineQueue();
+  #keptFrom = 0;
+  #keptBytes = 0;
+  /** The next number to send, the first that is not acknowledged, and the first that never was. */
+  #next = 0;
+  #acked = 0;
+  #ackedMost = 0;
+  #droppedUnsent = 0;
+  /** Lines that came after the end: late, whatever becomes of them. */
+  #afterEnd = 0;
+  #lateTold = 0;
+
+  #open = false;
+  #scheduled = false;
+  #inFlight = 0;
+  /** After any answer but OK nothing is sent until all that is in flight is answered. */
+  #recovering = false;
+  #gone = false;
+  #goneSince = 0;
+  #unreachable = false;
+  #failures = 0;
+  /** A refused batch waits for something new before it is tried as a gap. */
+  #refused = false;
+  #stopped: "RUN_ENDED" | "FENCED" | "GAVE_UP" | null = null;
+
+  #started = false;
+  #startWanted = false;
+  #totalsSent = "";
+  #storedLayers = "";
+  #layerChanges: LayerChanges = new Map();
+  /** All that this writer ever said of layers. */
+  readonly #ownLayers: LayerChanges = new Map();
+  #layersInFlight: { changes: LayerChanges; text: string } | null = null;
+  /** Layers travel after the lines that were logged before them. */
+  #layersAfter = 0;
+
+  #closing: Closing | null = null;
+  #closeSent = false;
+  #closed = false;
+  #endReported = false;
+  #flushes: { upto: number; resolve: () => void }[] = [];
+
+  constructor(
+    host: WriterHost,
+    events: WriterEvents,
+    totals: Totals,
+    identity: { runId: string; producer: string; owner: OwnerLease | null; fence: number },
+  ) {
+    this.#host = host;
+    this.#events = events;
+    this.#totals = totals;
+    this.runId = identity.runId;
+    this.producer = identity.producer;
+    this.owner = identity.owner;
+    this.fence = identity.fence;
+  }
+
+  get unsent(): number {
+    return this.#unsent.size;
+  }
+
+  /** Lines that the store has not acknowledged. */
+  get waiting(): number {
+    return this.#unsent.size + (this.#droppedUnsent > 0 ? 1 : 0) + this.#top - this.#acked;
+  }
+
+  /** Why nothing is written any more; null while it is. */
+  get stopped(): "RUN_ENDED" | "FENCED" | "GAVE_UP" | null {
+    return this.#stopped;
+  }
+
+  /** True once the end or the release is in the store. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get #top(): number {
+    return this.#keptFrom + this.#numbered.size;
+  }
+
+  /** The claim succeeded (or none is needed): what waits may leave. */
+  open(known: { epoch: string; next: number; fence: number; layers: string; started: boolean }): void {
+    this.#epoch = known.epoch;
+    this.#told = known.next;
+    this.fence = known.fence;
+    this.#storedLayers = known.layers;
+    this.#started = known.started;
+    this.#open = true;
+    this.#wake();
+  }
+
+  /** Nothing will ever be written: the claim was refused. */
+  giveUp(): void {
+    this.#stop("GAVE_UP");
+  }
+
+  /** Queues a stored text. */
+  push(text: string): void {
+    if (this.#closing !== null || this.#stopped !== null) {
+      this.#afterEnd += 1;
+      if (this.#stopped === "RUN_ENDED" || this.#closed) this.#wake();
+      return;
+    }
+    this.#unsent.push(text);
+    this.#refused = false;
+    this.#host.backlog.add(this, sizeOf(text));
+    this.#wake();
+  }
+
+  /** Notes a change of a layer, to be merged and stored after the lines that are logged by now. */
+  changeLayer(name: string, change: LayerChange): void {
+    if (this.#closing !== null || this.#stopped !== null) return;
+    noteChange(this.#layerChanges, name, change);
+    noteChange(this.#ownLayers, name, change);
+    this.#layersAfter = this.#logged();
+    this.#wake();
+  }
+
+  /** Layers as this writer knows them: the stored ones and what it changed. */
+  get layers() {
+    const sent = this.#layersInFlight;
+    const known = parseLayers(this.#storedLayers);
+    return mergeLayers(sent === null ? known : mergeLayers(known, sent.changes), this.#layerChanges);
+  }
+
+  /** queued → running, with or without lines. */
+  start(): void {
+    if (this.#started || this.#startWanted) return;
+    this.#startWanted = true;
+    this.#wake();
+  }
+
+  /** Resolves when all that was logged before is in the store, or never will be. Never rejects. */
+  flush(): Promise<void> {
+    if (this.#stopped !== null || (this.waiting === 0 && !this.#layersWait)) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#flushes.push({ upto: this.#logged(), resolve });
+      this.#wake();
+    });
+  }
+
+  /** Ends or gives back the run after all that waits. A second call changes nothing. */
+  close(closing: Closing): void {
+    this.#closing ??= closing;
+    this.#wake();
+  }
+
+  /** Renews the lease and the TTLs, and learns what became of the run. */
+  async heartbeat(): Promise<void> {
+    if (!this.#open || this.#recovering || this.#stopped === "FENCED" || this.#stopped === "GAVE_UP") return;
+    if (this.#closeSent && !this.#closed) return;
+    this.#refused = false;
+    await this.#append({ first: this.#acked, upto: this.#acked, lines: [] });
+  }
+
+  /** Frees what the process holds for this run. */
+  dispose(): void {
+    this.#stop("GAVE_UP");
+    this.#host.backlog.leave(this);
+  }
+
+  dropOldest(): void {
+    const text = this.#unsent.shift();
+    if (text === undefined) return;
+    this.#droppedUnsent += 1;
+    this.#host.backlog.remove(this, 1, sizeOf(text));
+  }
+
+  forgetKept(): number {
+    const before = this.#keptBytes;
+    while (this.#keptFrom < this.#acked) this.#forgetOldest();
+    return before - this.#keptBytes;
+  }
+
+  #forgetOldest(): number {
+    const text = this.#numbered.shift() ?? "";
+    this.#keptFrom += 1;
+    this.#keptBytes -= sizeOf(text);
+    return sizeOf(text);
+  }
+
+  #logged(): number {
+    return this.#top + this.#unsent.size + (this.#droppedUnsent > 0 ? 1 : 0) + this.#afterEnd;
+  }
+
+  get #layersWait(): boolean {
+    return this.#layerChanges.size > 0 || this.#layersInFlight !== null;
+  }
+
+  #wake(): void {
+    if (this.#scheduled || !this.#open) return;
+    this.#scheduled = true;
+    this.#host.atTurnEnd(() => {
+      this.#scheduled = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    if (!this.#open || this.#recovering || this.#unreachable) return;
+    if (this.#stopped === "RUN_ENDED" || this.#closed) {
+      // Only their number is told: the store counts what it lacks as late.
+      if (this.#afterEnd > 0 && this.#inFlight === 0) this.#tellLate();
+      return;
+    }
+    if (this.#stopped !== null || this.#closeSent || this.#refused) return;
+    while (this.#inFlight < MAX_IN_FLIGHT) {
+      if (this.#closing !== null && this.#remainderFitsOneBatch() && !this.#layersWait) {
+        if (this.#inFlight === 0) void this.#sendClose(this.#closing);
+        return;
+      }
+      const batch = this.#nextBatch();
+      if (batch === null) return;
+      void this.#append(batch);
+    }
+  }
+
+  #tellLate(): void {
+    if (this.#lateTold === this.#afterEnd) return;
+    this.#lateTold = this.#afterEnd;
+    void this.#append({ first: this.#acked, upto: this.#acked, lines: [] });
+  }
+
+  #remainderFitsOneBatch(): boolean {
+    const hole = this.#next < this.#top && !this.#textOf(this.#next);
+    const lines = this.#top - this.#next + this.#unsent.size + (this.#droppedUnsent > 0 ? 1 : 0);
+    if (hole) return false;
+    for (let number = this.#next; number < this.#top; number++) if (!this.#textOf(number)) return false;
+    return lines <= BATCH_LINES && this.#numbered.bytes - this.#keptBytes + this.#unsent.bytes <= BATCH_BYTES;
+  }
+
+  #textOf(number: number): string {
+    return number < this.#keptFrom ? "" : (this.#numbered.at(number - this.#keptFrom) ?? "");
+  }
+
+  /** The next batch, which may be empty when only a status or layers wait; null when nothing does. */
+  #nextBatch(): Batch | null {
+    if (this.#next === this.#top) this.#numberUnsent();
+    const first = this.#next;
+    if (first < this.#top) {
+      const batch = this.#textOf(first) === "" ? this.#holeFrom(first) : this.#linesFrom(first);
+      this.#next = batch.upto;
+      return batch;
+    }
+    const layersMayGo = this.#layerChanges.size > 0 && this.#layersInFlight === null;
+    return layersMayGo || (this.#startWanted && !this.#started) ? { first, upto: first, lines: [] } : null;
+  }
+
+  /** Lines get their numbers when they are first put into a batch; from then on they are never dropped. */
+  #numberUnsent(): void {
+    if (this.#droppedUnsent > 0) {
+      const reason = this.#host.storeIsAway ? "store_unavailable" : "burst";
+      const gap = this.#host.encoder.gap(this.#droppedUnsent, reason);
+      this.#droppedUnsent = 0;
+      this.#numbered.push(gap);
+      this.#host.backlog.lines += 1;
+      this.#host.backlog.bytes += sizeOf(gap);
+    }
+    let bytes = 0;
+    for (let count = 0; count < BATCH_LINES && bytes < BATCH_BYTES; count++) {
+      const text = this.#unsent.shift();
+      if (text === undefined) return;
+      this.#numbered.push(text);
+      bytes += sizeOf(text);
+    }
+  }
+
+  #linesFrom(first: number): Batch {
+    const lines: string[] = [];
+    let bytes = 0;
+    for (let number = first; number < this.#top && lines.length < BATCH_LINES && bytes < BATCH_BYTES; number++) {
+      const text = this.#textOf(number);
+      if (text === "") break;
+      lines.push(text);
+      bytes += sizeOf(text);
+    }
+    return { first, upto: first + lines.length, lines };
+  }
+
+  /** One line stands for the numbers whose texts are no longer here. */
+  #holeFrom(first: number): Batch {
+    let upto = Math.max(first, this.#keptFrom);
+    while (upto < this.#top && this.#textOf(upto) === "") upto += 1;
+    return { first, upto, lines: [this.#host.encoder.gap(upto - first, "store_lost")] };
+  }
+
+  #request(batch: Batch): WriteRequest {
+    const totals = this.#totals.changed || this.#totalsSent !== "" ? this.#totals.text() : "";
+    return {
+      runId: this.runId,
+      producer: this.producer,
+      fence: this.fence,
+      owner: this.owner,
+      epoch: this.#epoch,
+      newEpoch: this.#host.newEpoch(),
+      acked: this.#acked,
+      told: this.#told,
+      first: batch.first,
+      upto: batch.upto,
+      lines: batch.lines,
+      logged: this.#logged(),
+      totals: totals === this.#totalsSent ? "" : totals,
+      start: this.owner !== null && !this.#started && (this.#startWanted || batch.lines.length > 0 || this.#layersWait),
+    };
+  }
+
+  /** Layers leave with the batch that carries the last line logged before them. */
+  #takeLayers(batch: Batch): { text: string; replacesSha1: string } | null {
+    if (this.#layerChanges.size === 0 || this.#layersInFlight !== null) return null;
+    if (batch.upto < this.#layersAfter && (batch.upto < this.#top || this.#unsent.size > 0)) return null;
+    const changes = this.#layerChanges;
+    this.#layerChanges = new Map();
+    const text = stringifyLayers(mergeLayers(parseLayers(this.#storedLayers), changes));
+    this.#layersInFlight = { changes, text };
+    return { text, replacesSha1: sha1(this.#storedLayers) };
+  }
+
+  /** Changes that did not get through are merged again, under those that came since. */
+  #putLayersBack(): void {
+    const sent = this.#layersInFlight;
+    if (sent === null) return;
+    this.#layersInFlight = null;
+    for (const [name, change] of this.#layerChanges) noteChange(sent.changes, name, change);
+    this.#layerChanges = sent.changes;
+  }
+
+  async #append(batch: Batch): Promise<void> {
+    const request = this.#request(batch);
+    const layers = this.#takeLayers(batch);
+    await this.#exchange(batch, request, layers !== null, () => this.#host.store.append({ ...request, layers }));
+  }
+
+  async #sendClose(closing: Closing): Promise<void> {
+    const batch = this.#nextBatch() ?? { first: this.#next, upto: this.#next, lines: [] };
+    this.#closeSent = true;
+    const request = this.#request(batch);
+    const { store } = this.#host;
+    await this.#exchange(batch, request, false, async () =>
+      closing.kind === "release" ? store.release(request) : store.end({ ...request, ...closing }),
+    );
+  }
+
+  async #exchange(
+    batch: Batch,
+    request: WriteRequest,
+    withLayers: boolean,
+    ask: () => Promise<AppendAnswer | EndAnswer>,
+  ): Promise<void> {
+    const closes = this.#closeSent && !this.#closed;
+    this.#inFlight += 1;
+    let answer: AppendAnswer | EndAnswer | LivetailError;
+    try {
+      answer = await ask();
+      this.#host.storeAnswered();
+    } catch (error) {
+      answer = error instanceof LivetailError ? error : new LivetailError("STORE_REFUSED", undefined, { cause: error });
+    }
+    this.#inFlight -= 1;
+    if (answer.code === "OK") {
+      this.#acknowledge(batch, request, answer, withLayers);
+      if (closes) this.#finish();
+    } else {
+      if (closes) this.#closeSent = false;
+      if (withLayers) this.#putLayersBack();
+      this.#react(answer, batch);
+    }
+    if (this.#recovering && this.#inFlight === 0) this.#resume();
+    else this.#pump();
+  }
+
+  #acknowledge(
+    batch: Batch,
+    request: WriteRequest,
+    answer: Extract<AppendAnswer | EndAnswer, { code: "OK" }>,
+    withLayers: boolean,
+  ): void {
+    this.#failures = 0;
+    this.#goneSince = 0;
+    // A heartbeat that is accepted after the end: the store is an older copy.
+    if (this.#closed) this.#reopen();
+    this.#epoch = answer.epoch;
+    this.#told = Math.max(this.#told, answer.next);
+    if (request.start) this.#started = true;
+    if (request.totals !== "") this.#totalsSent = request.totals;
+    if (withLayers && this.#layersInFlight !== null) {
+      const stored = "layers" in answer ? answer.layers : null;
+      if (stored === null) {
+        this.#storedLayers = this.#layersInFlight.text;
+        this.#layersInFlight = null;
+      } else {
+        this.#storedLayers = stored;
+        this.#putLayersBack();
+      }
+    }
+    this.#acked = Math.max(this.#acked, batch.upto);
+    this.#forgetAcknowledged();
+    this.#settleFlushes();
+    if ("cancelRequested" in answer && answer.cancelRequested) this.#events.onCancelRequested();
+  }
+
+  /** Acknowledged lines are kept for sending again, as many as the store itself keeps. */
+  #forgetAcknowledged(): void {
+    const { backlog, maxLines, maxBufferBytes } = this.#host;
+    let released = 0;
+    for (let number = this.#ackedMost; number < this.#acked; number++) released += sizeOf(this.#textOf(number));
+    const lines = this.#acked - this.#ackedMost;
+    if (lines <= 0) return;
+    this.#ackedMost = this.#acked;
+    backlog.remove(this, lines, released);
+    this.#keptBytes += released;
+    let change = released;
+    while (this.#keptFrom < this.#acked && (this.#acked - this.#keptFrom > maxLines || this.#keptBytes > maxBufferBytes)) {
+      change -= this.#forgetOldest();
+    }
+    backlog.keep(this, change);
+  }
+
+  #react(answer: Exclude<AppendAnswer | EndAnswer, { code: "OK" }> | LivetailError, batch: Batch): void {
+    if (answer instanceof LivetailError) {
+      if (answer.code === "STORE_REFUSED") this.#setAside(answer, batch);
+      else if (answer.code === "CLOSED") this.#stop("GAVE_UP");
+      else {
+        this.#host.storeFailed(answer);
+        this.#recovering = true;
+        this.#unreachable = true;
+      }
+      return;
+    }
+    switch (answer.code) {
+      case "RUN_ENDED": {
+        const closing = this.#closing;
+        // A retry of our own end whose answer was lost, or a heartbeat after it.
+        const ours = closing?.kind === "end" && (this.#closed || answer.status === closing.status);
+        if ((!ours || this.#afterEnd > 0) && !this.#endReported) {
+          this.#endReported = true;
+          this.#host.report(new LivetailError("RUN_ENDED", `The run has ended as ${answer.status}.`), this.runId);
+        }
+        if (!ours) this.#stop("RUN_ENDED");
+        else if (!this.#closed) this.#finish();
+        if (!ours) this.#events.onEnded(answer.status);
+        return;
+      }
+      case "FENCED":
+        if (this.#stopped !== "FENCED") {
+          this.#host.report(new LivetailError("FENCED"), this.runId);
+          this.#stop("FENCED");
+          this.#events.onFenced();
+        }
+        return;
+      case "TOO_MANY_PRODUCERS":
+        if (this.#stopped === null) this.#host.report(new LivetailError("TOO_MANY_PRODUCERS"), this.runId);
+        this.#stop("GAVE_UP");
+        return;
+      case "GONE":
+        if (this.#closed) return;
+        this.#recovering = true;
+        this.#gone = true;
+        return;
+      case "EPOCH":
+        this.#reopen();
+        this.#recovering = true;
+        this.#epoch = answer.epoch;
+        this.#told = answer.next;
+        this.#acked = Math.min(answer.have, this.#top);
+        // The store may be an older copy: what it is to know is told again.
+        this.#totalsSent = "";
+        for (const [name, change] of this.#ownLayers) {
+          if (!this.#layerChanges.has(name)) this.#layerChanges.set(name, change);
+        }
+        return;
+      case "ORDER":
+        this.#reopen();
+        this.#recovering = true;
+        this.#acked = Math.min(answer.have, this.#top);
+    }
+  }
+
+  /** A failover to an older copy lost the end that stood: it is sent again. */
+  #reopen(): void {
+    if (!this.#closed) return;
+    this.#closed = false;
+    this.#closeSent = false;
+  }
+
+  /** A batch that no retry can mend becomes a hole; it is counted, and tried no more than as a gap. */
+  #setAside(error: LivetailError, batch: Batch): void {
+    this.#host.report(error, this.runId);
+    this.#recovering = true;
+    this.#refused = true;
+    if (this.#closing !== null) {
+      this.#stop("GAVE_UP");
+      return;
+    }
+    for (let number = Math.max(batch.first, this.#keptFrom); number < batch.upto; number++) {
+      if (this.#textOf(number) === "") continue;
+      this.#host.backlog.dropped += 1;
+      this.#host.backlog.bytes -= sizeOf(this.#textOf(number));
+      this.#numbered.replace(number - this.#keptFrom, "");
+    }
+  }
+
+  /** Nothing is in flight: go on from what the store has, once. */
+  #resume(): void {
+    if (this.#stopped !== null) {
+      this.#recovering = false;
+      return;
+    }
+    if (this.#unreachable) {
+      this.#host.later(this.#retryDelayMs(), () => {
+        this.#unreachable = false;
+        this.#next = this.#acked;
+        this.#recovering = false;
+        if (this.waiting === 0 && !this.#layersWait && this.#closing === null) void this.heartbeat();
+        else this.#pump();
+      });
+      return;
+    }
+    if (this.#gone) {
+      void this.#recover();
+      return;
+    }
+    this.#next = this.#acked;
+    this.#recovering = false;
+    this.#pump();
+  }
+
+  /** The run is gone: its owner creates it again with what it still has, a joined writer waits for that. */
+  async #recover(): Promise<void> {
+    const { store, report } = this.#host;
+    const described = this.#events.describe();
+    this.#goneSince ||= this.#host.now();
+    if (this.#host.now() - this.#goneSince > GONE_PATIENCE_MS) {
+      report(new LivetailError("RUN_NOT_FOUND"), this.runId);
+      this.#recovering = false;
+      this.#stop("GAVE_UP");
+      return;
+    }
+    if (described !== null && this.owner !== null) {
+      const base = Math.max(0, this.#told - (this.#ackedMost - this.#keptFrom));
+      try {
+        const answer = await store.recreate({
+          ...described,
+          runId: this.runId,
+          producer: this.producer,
+          newEpoch: this.#host.newEpoch(),
+          fence: this.fence,
+          owner: this.owner,
+          base,
+          have: this.#keptFrom,
+          totals: this.#totals.text(),
+          layers: Object.keys(this.layers).length === 0 ? "" : stringifyLayers(this.layers),
+        });
+        if (answer.code === "OK") {
+          this.#epoch = answer.epoch;
+          this.#told = answer.next;
+          this.#acked = this.#keptFrom;
+          this.#storedLayers = Object.keys(this.layers).length === 0 ? "" : stringifyLayers(this.layers);
+          this.#layerChanges = new Map();
+        }
+        this.#gone = false;
+      } catch (error) {
+        if (error instanceof LivetailError) this.#react(error, { first: 0, upto: 0, lines: [] });
+      }
+      this.#gone = false;
+      this.#resume();
+      return;
+    }
+    this.#host.later(this.#retryDelayMs(), () => {
+      this.#gone = false;
+      this.#next = this.#acked;
+      this.#recovering = false;
+      this.#pump();
+    });
+  }
+
+  /** 100 ms doubling to 2 s, halved at random. */
+  #retryDelayMs(): number {
+    this.#failures += 1;
+    return Math.min(2000, 50 * 2 ** Math.min(this.#failures, 6)) * (0.5 + Math.random() / 2);
+  }
+
+  #finish(): void {
+    this.#closed = true;
+    this.#settleFlushes();
+    if (this.#closing?.kind === "end") this.#events.onEnded(this.#closing.status);
+  }
+
+  #stop(why: "RUN_ENDED" | "FENCED" | "GAVE_UP"): void {
+    if (this.#stopped === null && !this.#closed) {
+      const { backlog } = this.#host;
+      const given = this.#unsent.size + this.#top - this.#ackedMost;
+      if (why === "RUN_ENDED") this.#afterEnd += this.#unsent.size + (this.#droppedUnsent > 0 ? 1 : 0);
+      const bytes = this.#unsent.bytes + Math.max(0, this.#numbered.bytes - this.#keptBytes);
+      if (why !== "RUN_ENDED") backlog.dropped += given;
+      this.#unsent.clear();
+      this.#droppedUnsent = 0;
+      backlog.remove(this, given, bytes);
+      this.#ackedMost = this.#top;
+    }
+    this.#stopped = why;
+    this.#settleFlushes();
+  }
+
+  #settleFlushes(): void {
+    if (this.#flushes.length === 0) return;
+    const done = this.#stopped !== null || this.#closed || (this.waiting === 0 && !this.#layersWait);
+    this.#flushes = this.#flushes.filter(({ upto, resolve }) => {
+      if (!done && (this.#acked < upto || this.#layersWait)) return true;
+      resolve();
+      return false;
+    });
+  }
+}
+
+function sha1(text: string): string {
+  return text === "" ? "" : createHash("sha1").update(text).digest("hex");
+}
