@@ -5,7 +5,7 @@ import type { RunRecord } from "../store.js";
 /**
  * Makes a record of a run whose meta has no `next`: epoch `0`, from 0 to `length`. Once it is terminal with an
  * expected count above `length`, its lines are the newest of that many: epoch `1`, `next` is the count. `version`
- * is a 32-bit hash of meta and layers. Times may be milliseconds since 1970 or ISO 8601.
+ * is a 32-bit hash of meta and layers. Times may be milliseconds or seconds since 1970, or ISO 8601.
  */
 export function foreignRun(
   runId: string,
@@ -68,7 +68,8 @@ function count(text: string | undefined): number {
 
 function time(text: string | undefined): number {
   if (text === undefined || text === "") return 0;
-  const ms = /^\d+$/.test(text) ? Number(text) : Date.parse(text);
+  const number = Number(text);
+  const ms = Number.isNaN(number) ? Date.parse(text) : Math.floor(number < 1e11 ? number * 1000 : number);
   // Beyond this a Date has no ISO form.
   return ms > 0 && ms <= 8.64e15 ? ms : 0;
 }
