@@ -19,6 +19,8 @@ export const ERRORS = {
   OWNED: [0, "The run has a live owner."],
   TOO_MANY_PRODUCERS: [0, "The run has too many producers."],
   STORE_REFUSED: [0, "The store refused a write that will not be tried again."],
+  CANCELLED: [0, "The run was cancelled."],
+  STORE_RECOVERED: [0, "The store can be reached again."],
   INVALID_OPTION: [0, "An option is not valid."],
   CLOSED: [0, "This livetail is closed."],
 } as const satisfies Record<string, readonly [number, string]>;

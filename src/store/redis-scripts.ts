@@ -491,7 +491,7 @@ local length = redis.call('LLEN', BUFFER)
 local stored_epoch, next, foreign = fields[2], integer(fields[4]), not fields[4]
 if foreign then
   local expected = math.max(integer(fields[7]), integer(redis.call('HGET', META, 'expected_count')))
-  local short = is_terminal(fields[1]) and expected > length
+  local short = (is_terminal(fields[1]) or fields[1] == 'error') and expected > length
   stored_epoch, next = short and '1' or '0', short and expected or length
 else
   next = next + math.max(0, length - integer(fields[5]))

@@ -3,7 +3,7 @@
  * sorted sets that list runs live in other slots and are kept beside it.
  */
 import { LivetailError } from "../errors.js";
-import { isTerminal, type RunStatus, type RunSummary } from "../protocol.js";
+import { isTerminal, type RunSummary } from "../protocol.js";
 import {
   type AppendAnswer,
   type CancelAnswer,
@@ -21,8 +21,10 @@ import {
   type SweepReport,
   type WriteRequest,
 } from "../store.js";
+import { foreignRun, runStatus } from "./foreign-run.js";
 import { isCluster, keyPrefixOf, openCommands, openHints, type RedisInput, script } from "./redis-connection.js";
 import * as lua from "./redis-scripts.js";
+import { runSummary } from "./run-summary.js";
 
 export type { RedisClient, RedisInput } from "./redis-connection.js";
 
@@ -62,34 +64,6 @@ type Reply = (string | number | null)[];
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 const integer = (value: unknown): number => Math.floor(Number(value)) || 0;
 
-function statusOf(value: unknown): RunStatus {
-  const status = text(value);
-  return status === "queued" || isTerminal(status) ? status : "running";
-}
-
-/** Milliseconds since 1970 of what a writer put there: our own milliseconds, or ISO 8601 or seconds of another's. */
-function timeOf(value: unknown): number {
-  const written = text(value);
-  if (written === "") return 0;
-  const number = Number(written);
-  if (Number.isNaN(number)) return Date.parse(written) || 0;
-  return Math.floor(number < 1e11 ? number * 1000 : number);
-}
-
-function isoOf(ms: number): string | null {
-  return ms > 0 && ms < 8.64e15 ? new Date(ms).toISOString() : null;
-}
-
-/** 32-bit FNV-1a: the version of a run that has none of its own. */
-function hash(parts: readonly string[]): number {
-  let sum = 0x811c9dc5;
-  for (const part of parts) {
-    for (let i = 0; i < part.length; i++) sum = Math.imul(sum ^ part.charCodeAt(i), 0x01000193);
-    sum = Math.imul(sum ^ 0xffff, 0x01000193);
-  }
-  return sum >>> 0;
-}
-
 type Fields = Record<(typeof lua.META_FIELDS)[number], string | null>;
 
 function toFields(values: readonly (string | null)[]): Fields {
@@ -101,8 +75,7 @@ function toFields(values: readonly (string | null)[]): Fields {
 }
 
 function toRecord(runId: string, fields: Fields, next: number, first: number): RunRecord {
-  const status = statusOf(fields.status);
-  const foreign = fields.next === null;
+  const status = runStatus(text(fields.status));
   return {
     runId,
     status,
@@ -111,7 +84,7 @@ function toRecord(runId: string, fields: Fields, next: number, first: number): R
     first,
     next,
     version: integer(fields.version),
-    expectedLogCount: !isTerminal(status) ? null : foreign ? next : integer(fields.expected_log_count ?? next),
+    expectedLogCount: isTerminal(status) ? integer(fields.expected_log_count) : null,
     lateLines: integer(fields.late_lines),
     owner: text(fields.owner),
     ownerUrl: text(fields.owner_url),
@@ -125,29 +98,9 @@ function toRecord(runId: string, fields: Fields, next: number, first: number): R
     metadata: text(fields.metadata),
     error: text(fields.error),
     errorCode: text(fields.error_code),
-    createdAt: timeOf(fields.created_at),
-    startedAt: timeOf(fields.started_at),
-    finishedAt: timeOf(fields.finished_at),
-  };
-}
-
-/** The summary that others read in `run:{id}`, and a row of a list. */
-function toSummary(run: RunRecord): RunSummary {
-  return {
-    run_id: run.runId,
-    status: run.status,
-    operation: run.operation || null,
-    subject_id: run.subjectId || null,
-    parent_id: run.parentId || null,
-    owner: run.owner || null,
-    owner_url: run.ownerUrl || null,
-    attempt: run.attempt,
-    total_count: run.next,
-    error: run.error || null,
-    error_code: run.errorCode || null,
-    created_at: isoOf(run.createdAt),
-    started_at: isoOf(run.startedAt),
-    finished_at: isoOf(run.finishedAt),
+    createdAt: integer(fields.created_at),
+    startedAt: integer(fields.started_at),
+    finishedAt: integer(fields.finished_at),
   };
 }
 
@@ -263,7 +216,7 @@ export function redisStore(options: RedisStoreOptions): LogStore {
     const run = await readRun(runId);
     if (run === null) return;
     const work: Promise<unknown>[] = [
-      commands.call("SET", [summaryKey(runId), JSON.stringify(toSummary(run)), "EX", DAY_SECONDS]),
+      commands.call("SET", [summaryKey(runId), JSON.stringify(runSummary(run)), "EX", DAY_SECONDS]),
     ];
     if (run.parentId !== "") {
       const children = childrenKey(run.parentId);
@@ -290,16 +243,12 @@ export function redisStore(options: RedisStoreOptions): LogStore {
     ])) as [number, (string | null)[], number, number, number, string[], string?, string[]?, string[]?] | null;
     if (reply === null) return null;
     const [now, values, next, first, linesFrom, lines, layers, totals, foreignMeta] = reply;
-    const run = toRecord(runId, toFields(values), next, first);
-    if (foreignMeta !== undefined) {
-      // What it has beyond its length is what it lacks: the numbers have moved, so it is another epoch.
-      run.epoch = first > 0 ? "1" : "0";
-      const pairs: string[] = [];
-      for (let i = 0; i < foreignMeta.length; i += 2) pairs.push(`${foreignMeta[i]}=${foreignMeta[i + 1]}`);
-      run.version = hash([...pairs.sort(), layers ?? ""]);
-      if (known?.epoch === run.epoch && known.version === run.version) {
-        return { now, run, linesFrom, lines, state: null };
-      }
+    const run =
+      foreignMeta === undefined
+        ? toRecord(runId, toFields(values), next, first)
+        : foreignRun(runId, fromPairs(foreignMeta), layers ?? "", next - first);
+    if (foreignMeta !== undefined && known?.epoch === run.epoch && known.version === run.version) {
+      return { now, run, linesFrom, lines, state: null };
     }
     return { now, run, linesFrom, lines, state: layers === undefined ? null : { layers, totals: totals ?? [] } };
   };
@@ -309,7 +258,7 @@ export function redisStore(options: RedisStoreOptions): LogStore {
     Promise.all(
       ids.map(async (id) => {
         const run = await readRun(id);
-        return run === null ? readSummary(id) : toSummary(run);
+        return run === null ? readSummary(id) : runSummary(run);
       }),
     );
 
@@ -382,7 +331,7 @@ export function redisStore(options: RedisStoreOptions): LogStore {
         created: reply[6] === 1,
         fence: integer(reply[7]),
         attempt: integer(reply[8]),
-        status: statusOf(reply[9]),
+        status: runStatus(text(reply[9])),
         layers: text(reply[10]),
       };
     },
@@ -495,7 +444,7 @@ export function redisStore(options: RedisStoreOptions): LogStore {
         runId,
       ])) as Reply;
       if (reply[0] !== "OK") return { code: "GONE" };
-      const status = statusOf(reply[1]);
+      const status = runStatus(text(reply[1]));
       if (isTerminal(status)) await beside(Promise.all([leaveOpen(runId), summarise(runId)]));
       return { code: "OK", status, cancelRequested: integer(reply[2]) === 1 };
     },
@@ -509,12 +458,8 @@ export function redisStore(options: RedisStoreOptions): LogStore {
     },
 
     async readChildren(runId) {
-      const reply = (await commands.call("HGETALL", [childrenKey(runId)])) as string[] | Record<string, string>;
-      // ioredis 5 hands a generic call's flat list on, 6 may hand on a map.
-      const pairs = Array.isArray(reply)
-        ? reply.flatMap((id, i) => (i % 2 === 0 ? [[id, reply[i + 1]] as const] : []))
-        : Object.entries(reply);
-      return Object.fromEntries(pairs.map(([id, status]) => [id, statusOf(status)]));
+      const stored = fromPairs((await commands.call("HGETALL", [childrenKey(runId)])) as string[]);
+      return Object.fromEntries(Object.entries(stored).map(([id, status]) => [id, runStatus(status)]));
     },
 
     async remove(runId) {
@@ -618,6 +563,13 @@ export function redisStore(options: RedisStoreOptions): LogStore {
       commands.close();
     },
   };
+}
+
+/** What HGETALL answers, as an object. */
+function fromPairs(pairs: readonly string[]): Record<string, string> {
+  const record: Record<string, string> = Object.create(null);
+  for (let i = 0; i + 1 < pairs.length; i += 2) record[pairs[i] as string] = pairs[i + 1] as string;
+  return record;
 }
 
 /** A hint without numbers (after a lost connection) says that anything may have come. */
