@@ -49,6 +49,8 @@ export interface WriterEvents {
   onCancelRequested(): void;
   /** Another end stands, or this one. */
   onEnded(status: TerminalStatus): void;
+  /** The end or the release is stored, or nothing will ever be. */
+  onClosed(): void;
   /** What is needed to create the run again; null for a writer that joined. */
   describe(): Pick<RecreateRequest, "birth" | "attempt" | "createdAt" | "startedAt" | "status" | "cancelRequested"> | null;
 }
@@ -663,6 +665,7 @@ export class Writer implements BacklogMember {
     this.#closed = true;
     this.#settleFlushes();
     if (this.#closing?.kind === "end") this.#events.onEnded(this.#closing.status);
+    this.#events.onClosed();
   }
 
   #stop(why: "RUN_ENDED" | "FENCED" | "GAVE_UP"): void {
@@ -679,6 +682,7 @@ export class Writer implements BacklogMember {
     }
     this.#stopped = why;
     this.#settleFlushes();
+    this.#events.onClosed();
   }
 
   #settleFlushes(): void {
