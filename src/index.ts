@@ -1,0 +1,42 @@
+/**
+ * livetail makes long operations visible. The flow, with the file of each station:
+ *
+ *   a log call          logger.ts, run.ts            text by serialize.ts, cost by cost.ts
+ *     → a run's writer  writer.ts, backlog.ts        lines that wait, batches in flight
+ *     → the store       store.ts                     store/memory.ts or store/redis.ts
+ *     → a reader        reader.ts                    one shared feed per run, entries by line.ts
+ *     → the handler     handler.ts                   routes and streams; faces: fetch.ts, adapters/
+ *     → a client        client/log-poller.ts         poll, long-poll or SSE with one cursor
+ *     → a view          the page of /view, cli/      browser and terminal
+ *
+ * Beside it: owner.ts renews leases and finds lost owners; livetail.ts wires a process together.
+ */
+export type { Action, Authorize, AuthorizeAnswer, AuthorizeRequest, CorsOptions } from "./access.js";
+export type { Clock } from "./clock.js";
+export { type ErrorCode, isLivetailError, LivetailError } from "./errors.js";
+export { createFetchHandler } from "./fetch.js";
+export type { Handler } from "./handler.js";
+export { parseLine } from "./line.js";
+export {
+  cancelRun,
+  configureLivetail,
+  createLayerCallback,
+  createLivetail,
+  createLogCallback,
+  createOperationRun,
+  currentRun,
+  defaultLivetail,
+  type LayerCallback,
+  type Livetail,
+  type LivetailOptions,
+  latestRun,
+  type LogCallback,
+  ownerOf,
+  runOperation,
+  startOperation,
+} from "./livetail.js";
+export { StructuredLogger, type StructuredLoggerOptions } from "./logger.js";
+export type * from "./protocol.js";
+export type { EndOutcome, Handle, LayerMetadata, Run, RunOptions } from "./run.js";
+export type { LogStore, StoreLimits } from "./store.js";
+export { memoryStore } from "./store/memory.js";

@@ -1,0 +1,391 @@
+/**
+ * `createLivetail` wires store, runs, reader and handler of a process; the functions at the end are the same bound
+ * to a default instance.
+ */
+import { hostname } from "node:os";
+import type { Authorize, CorsOptions } from "./access.js";
+import { readAsset } from "./assets.js";
+import { Backlog, type BacklogLimits } from "./backlog.js";
+import { type Clock, systemClock } from "./clock.js";
+import { currentRun as contextRun, withRun } from "./context.js";
+import { LivetailError } from "./errors.js";
+import { createHandler, type Handler } from "./handler.js";
+import { Owner } from "./owner.js";
+import { isRunId, type LayerStatus, type LogLevel, type OwnerInfo } from "./protocol.js";
+import { randomId } from "./random-id.js";
+import { createReader, type Reader } from "./reader.js";
+import { type Handle, JoinedRun, type LayerMetadata, Run, type RunHost, type RunOptions } from "./run.js";
+import { ownerState } from "./run-state.js";
+import { createLineEncoder } from "./serialize.js";
+import { type CancelAnswer, type LogStore, STORE_LIMITS, type StoreLimits } from "./store.js";
+import { memoryStore } from "./store/memory.js";
+import { type RedisInput, redisStore } from "./store/redis.js";
+
+/** What `createLivetail` takes. Everything is optional. */
+export interface LivetailOptions extends Partial<StoreLimits>, Partial<BacklogLimits> {
+  /**
+   * An ioredis client, Cluster, URL or options: livetail opens connections of its own. Default: the environment's
+   * `REDIS_URL`, else an embedded store that serves this process only.
+   */
+  redis?: RedisInput;
+  /** A store of your own making, in place of `redis`; you close it. */
+  store?: LogStore;
+  /** Stands before every Redis key and channel. Default: the client's own. */
+  keyPrefix?: string;
+  /** Writes run ids inside braces in Redis keys. Default: true on a Cluster. */
+  hashTags?: boolean;
+  /** How long a Redis command may take. Default 2,000. */
+  commandTimeoutMs?: number;
+  /** How long a lease lasts; renewed at a third of it. Default 30,000. */
+  leaseMs?: number;
+  /** The id of this process as an owner. Default: host, process id and a random part. */
+  ownerId?: string;
+  /** Where this process can be reached, for whoever routes by `ownerOf`. Default: none. */
+  ownerUrl?: string;
+  /** Longest line in UTF-8 bytes; a longer one is cut. Default 16,384. */
+  maxLineBytes?: number;
+  /** Keys whose values are redacted, besides those of protocol §7. */
+  redactKeys?: readonly string[];
+  /** Lines of loggers below this level are not made. Default `debug`. */
+  level?: LogLevel;
+  /** How long `complete()`, `fail()`, `release()`, `flush()` and `close()` wait for the store. Default 60,000. */
+  endTimeoutMs?: number;
+  /**
+   * Hears of what went wrong: an outage once (`STORE_UNAVAILABLE`) and its end once (`STORE_RECOVERED`), a refused
+   * claim, a fenced writer, lines after the end. Must not throw. Default: a line on stderr.
+   */
+  onError?: (error: LivetailError, runId: string | null) => void;
+  /** Asked on every request. Without it only reading is possible, and the unguessable id is the capability. */
+  authorize?: Authorize;
+  /** Which pages of other origins may read. Default: none. */
+  cors?: CorsOptions;
+  /** Streams and held polls of this process. Default 10,000. */
+  maxViewers?: number;
+  /** The same of one run. Default 1,000. */
+  maxViewersPerRun?: number;
+  /** The clock and its timers. Default: the real ones. */
+  clock?: Clock;
+}
+
+/** A log callback: a message (or an object, or an Error) with metadata. Never throws. */
+export type LogCallback = (message: unknown, metadata?: Record<string, unknown>) => void;
+
+/** A layer callback; `metadata.current` and `metadata.total` are the layer's progress. Never throws. */
+export type LayerCallback = (layer: string, status: LayerStatus, message?: string, metadata?: LayerMetadata) => void;
+
+/** Everything of one process. */
+export interface Livetail {
+  readonly store: LogStore;
+  readonly reader: Reader;
+  /** The routes of protocol §7, for the adapters. */
+  readonly handler: Handler;
+  /**
+   * Creates a run, or adopts the one of `options.id`, and returns at once. Throws `INVALID_RUN_ID` for an id that
+   * is none and `CLOSED` after `close()`; whatever the store says comes by `run.ready` and `onError`.
+   */
+  createOperationRun(subjectId: string, operation: string, options?: RunOptions): Run;
+  /** A function that logs to a run, or to the run of an id, which it joins if it lives elsewhere. */
+  createLogCallback(runOrId: Handle | string): LogCallback;
+  /** A function that sets layers of a run, or of the run of an id. */
+  createLayerCallback(runOrId: Handle | string): LayerCallback;
+  /** Runs `fn` as an operation and returns what it returns, throws what it throws; the run ends by itself. */
+  runOperation<T>(subjectId: string, operation: string, fn: (run: Run) => T | Promise<T>, options?: RunOptions): Promise<T>;
+  /** Like `runOperation`, in the background; returns the run at once. What `fn` throws fails the run. */
+  startOperation(subjectId: string, operation: string, fn: (run: Run) => unknown, options?: RunOptions): Run;
+  /** The id of the newest run of a subject (of `operation`, if given); null for none. Rejects with `STORE_UNAVAILABLE`. */
+  latestRun(subjectId: string, operation?: string): Promise<string | null>;
+  /** Who executes a run, and whether that process lives; null for an unknown run. Rejects with `STORE_UNAVAILABLE`. */
+  ownerOf(runId: string): Promise<OwnerInfo | null>;
+  /** Asks the owner of a run, wherever it is, to stop. Rejects with `STORE_UNAVAILABLE`. */
+  cancelRun(runId: string): Promise<CancelAnswer>;
+  /** Ends streams, fails runs that are still open (`OWNER_CLOSED`), flushes, and frees what was made. Never rejects. */
+  close(): Promise<void>;
+}
+
+const SLUG_LENGTH = 90;
+
+function newRunId(operation: string): string {
+  const slug = operation.replace(/[^A-Za-z0-9._-]+/g, "-").slice(0, SLUG_LENGTH);
+  return `op_${slug || "run"}_${randomId(24)}`;
+}
+
+function reportToStderr(error: LivetailError, runId: string | null): void {
+  console.error(`livetail: ${error.code}: ${error.message}${runId === null ? "" : ` (run ${runId})`}`);
+}
+
+let saidThatMemoryIsForOneProcess = false;
+
+function sayThatMemoryIsForOneProcess(): void {
+  if (saidThatMemoryIsForOneProcess) return;
+  saidThatMemoryIsForOneProcess = true;
+  process.emitWarning("livetail keeps runs in the memory of this process only; other processes need Redis (REDIS_URL).", {
+    code: "LIVETAIL_MEMORY_STORE",
+  });
+}
+
+function openStore(options: LivetailOptions, onWarning: (error: LivetailError) => void): LogStore {
+  const redis = options.redis ?? process.env.REDIS_URL;
+  if (redis === undefined || redis === "") {
+    sayThatMemoryIsForOneProcess();
+    return memoryStore(pick(options, Object.keys(STORE_LIMITS)));
+  }
+  return redisStore({
+    client: redis,
+    onWarning,
+    ...pick(options, [...Object.keys(STORE_LIMITS), "keyPrefix", "hashTags", "commandTimeoutMs"]),
+  });
+}
+
+/** The named options that are set. */
+function pick(options: LivetailOptions, names: readonly string[]): Record<string, never> {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = options[name as keyof LivetailOptions];
+      return value === undefined ? [] : [[name, value as never]];
+    }),
+  );
+}
+
+const POSITIVE = [
+  "maxLines", "maxBufferBytes", "openTtlSeconds", "endedTtlSeconds", "queuedTtlSeconds", "maxWaitingLines",
+  "maxWaitingBytes", "maxKeptBytes", "commandTimeoutMs", "leaseMs", "maxLineBytes", "endTimeoutMs", "maxViewers",
+  "maxViewersPerRun",
+] as const;
+
+function check(options: LivetailOptions): void {
+  for (const name of POSITIVE) {
+    const value = options[name];
+    if (value !== undefined && !(Number.isFinite(value) && value > 0)) {
+      throw new LivetailError("INVALID_OPTION", `The option ${name} must be a number above 0.`);
+    }
+  }
+  if (options.redis !== undefined && options.store !== undefined) {
+    throw new LivetailError("INVALID_OPTION", "Only one of the options redis and store can be given.");
+  }
+}
+
+/** Creates a livetail. Throws `INVALID_OPTION`; never because a server cannot be reached. Close it with `close()`. */
+export function createLivetail(options: LivetailOptions = {}): Livetail {
+  check(options);
+  const clock = options.clock ?? systemClock;
+  const onError = options.onError ?? reportToStderr;
+  const report = (error: LivetailError, runId?: string): void => {
+    try {
+      onError(error, runId ?? null);
+    } catch {
+      // A listener's fault must not reach the operation; it was told, that is all we owe it.
+    }
+  };
+  const store = options.store ?? openStore(options, report);
+  const encoder = createLineEncoder({
+    now: clock.now,
+    ...(options.maxLineBytes === undefined ? {} : { maxLineBytes: options.maxLineBytes }),
+    ...(options.redactKeys === undefined ? {} : { redactKeys: options.redactKeys }),
+  });
+  const backlog = new Backlog(pick(options, ["maxWaitingLines", "maxWaitingBytes", "maxKeptBytes"]));
+  const owner = new Owner({
+    store,
+    clock,
+    encoder,
+    id: options.ownerId ?? `${hostname()}_${process.pid}_${randomId(6)}`,
+    url: options.ownerUrl ?? "",
+    leaseMs: options.leaseMs ?? 30_000,
+    newEpoch: () => randomId(12),
+    report,
+  });
+  const runs = new Map<string, Run>();
+  const joined = new Map<string, JoinedRun>();
+  let away = false;
+  let closed = false;
+
+  const host: RunHost = {
+    store,
+    encoder,
+    backlog,
+    clock,
+    owner,
+    maxLines: options.maxLines ?? STORE_LIMITS.maxLines,
+    maxBufferBytes: options.maxBufferBytes ?? STORE_LIMITS.maxBufferBytes,
+    endTimeoutMs: options.endTimeoutMs ?? 60_000,
+    now: clock.now,
+    newEpoch: () => randomId(12),
+    atTurnEnd: setImmediate,
+    later: (delayMs, work) => void clock.after(delayMs, work),
+    get storeIsAway() {
+      return away;
+    },
+    storeAnswered() {
+      if (!away) return;
+      away = false;
+      report(new LivetailError("STORE_RECOVERED"));
+    },
+    storeFailed(error) {
+      if (away || closed) return;
+      away = true;
+      report(error);
+    },
+    report,
+    forget(handle) {
+      if (runs.get(handle.id) === handle) runs.delete(handle.id);
+      if (joined.get(handle.id) === handle) joined.delete(handle.id);
+    },
+  };
+
+  const reader = createReader({ store, now: clock.now });
+  const cancelRun = async (runId: string): Promise<CancelAnswer> => {
+    const answer = await store.cancel({ runId, newEpoch: randomId(12) });
+    if (answer.code === "OK" && answer.cancelRequested) runs.get(runId)?.onCancelRequested();
+    return answer;
+  };
+  const handler = createHandler({
+    reader,
+    store,
+    requestCancel: cancelRun,
+    onError: report,
+    now: clock.now,
+    health: () => ({ openRuns: runs.size, waitingLines: backlog.lines, droppedLines: backlog.dropped }),
+    assets: { clientJs: () => readAsset("livetail.js"), panelJs: () => readAsset("panel.js") },
+    ...pick(options, ["authorize", "cors", "maxViewers", "maxViewersPerRun"]),
+  });
+
+  const create = (subjectId: string, operation: string, runOptions: RunOptions = {}): Run => {
+    if (closed) throw new LivetailError("CLOSED");
+    const id = runOptions.id ?? newRunId(String(operation));
+    if (!isRunId(id)) throw new LivetailError("INVALID_RUN_ID", `This is not a run id: ${JSON.stringify(id)}`);
+    if (runOptions.parentId !== undefined && !isRunId(runOptions.parentId)) {
+      throw new LivetailError("INVALID_RUN_ID", "The parent's id is not a run id.");
+    }
+    const level = runOptions.level ?? options.level;
+    const run = new Run(host, String(subjectId), String(operation), id, {
+      ...runOptions,
+      ...(level === undefined ? {} : { level }),
+    });
+    if (runOptions.handOver !== true) runs.set(id, run);
+    return run;
+  };
+
+  /** The handle that writes a run here: its owner if that is in this process, else one that joins. */
+  const handleOf = (runId: string): Handle => {
+    const known = runs.get(runId) ?? joined.get(runId);
+    if (known !== undefined) return known;
+    if (closed) throw new LivetailError("CLOSED");
+    const joining = new JoinedRun(host, runId);
+    joined.set(runId, joining);
+    return joining;
+  };
+  const finder = (runOrId: Handle | string): (() => Handle) => {
+    if (typeof runOrId !== "string") return () => runOrId;
+    if (!isRunId(runOrId)) throw new LivetailError("INVALID_RUN_ID", `This is not a run id: ${JSON.stringify(runOrId)}`);
+    return () => handleOf(runOrId);
+  };
+
+  const runOperation: Livetail["runOperation"] = async (subjectId, operation, fn, runOptions) => {
+    const run = create(subjectId, operation, runOptions);
+    run.start();
+    try {
+      const result = await withRun(run, () => fn(run));
+      // Not awaited: the operation is done, and must not wait for the store.
+      void run.complete(result);
+      return result;
+    } catch (error) {
+      void run.fail(error);
+      throw error;
+    }
+  };
+
+  return {
+    store,
+    reader,
+    handler,
+    createOperationRun: create,
+    createLogCallback(runOrId) {
+      const find = finder(runOrId);
+      return (message, metadata) => {
+        if (!closed) find().log(message, metadata);
+      };
+    },
+    createLayerCallback(runOrId) {
+      const find = finder(runOrId);
+      return (layer, status, message, metadata) => {
+        if (!closed) find().layer(layer, status, message, metadata);
+      };
+    },
+    runOperation,
+    startOperation(subjectId, operation, fn, runOptions) {
+      const run = create(subjectId, operation, runOptions);
+      run.start();
+      const work = async (): Promise<void> => {
+        try {
+          void run.complete(await withRun(run, () => fn(run)));
+        } catch (error) {
+          void run.fail(error);
+        }
+      };
+      // In a turn of its own: an operation that computes first must not hold back the answer that names it.
+      setImmediate(() => void work());
+      return run;
+    },
+    latestRun: (subjectId, operation) => store.latest(subjectId, operation ?? null),
+    async ownerOf(runId) {
+      const answer = await store.read({ runId, from: { kind: "none" }, limit: 0, known: null });
+      if (answer === null) return null;
+      const { run, now } = answer;
+      return { id: run.owner || null, url: run.ownerUrl || null, state: ownerState(run, now), attempt: run.attempt };
+    },
+    cancelRun,
+    async close() {
+      if (closed) return;
+      closed = true;
+      handler.closeViewers();
+      await Promise.all([...joined.values()].map((handle) => handle.flush()));
+      await Promise.all([...runs.values()].map((run) => run.abandon()));
+      owner.close();
+      reader.close();
+      for (const handle of [...joined.values(), ...runs.values()]) handle.dispose();
+      if (options.store === undefined) await store.close();
+    },
+  };
+}
+
+const DEFAULT = Symbol.for("livetail.default");
+// On globalThis, because the ESM and the CJS copy of this package can meet in one process.
+const shared = globalThis as { [DEFAULT]?: Livetail };
+
+/** The default instance, made at its first use from the environment. */
+export function defaultLivetail(): Livetail {
+  shared[DEFAULT] ??= createLivetail();
+  return shared[DEFAULT];
+}
+
+/** Makes the default instance anew with `options`; the one before is closed in the background. Returns the new one. */
+export function configureLivetail(options: LivetailOptions): Livetail {
+  const made = createLivetail(options);
+  void shared[DEFAULT]?.close();
+  shared[DEFAULT] = made;
+  return made;
+}
+
+/** `Livetail.createOperationRun` of the default instance. */
+export const createOperationRun: Livetail["createOperationRun"] = (...args) =>
+  defaultLivetail().createOperationRun(...args);
+/** `Livetail.createLogCallback` of the default instance. */
+export const createLogCallback: Livetail["createLogCallback"] = (runOrId) =>
+  defaultLivetail().createLogCallback(runOrId);
+/** `Livetail.createLayerCallback` of the default instance. */
+export const createLayerCallback: Livetail["createLayerCallback"] = (runOrId) =>
+  defaultLivetail().createLayerCallback(runOrId);
+/** `Livetail.runOperation` of the default instance. */
+export const runOperation: Livetail["runOperation"] = (...args) => defaultLivetail().runOperation(...args);
+/** `Livetail.startOperation` of the default instance. */
+export const startOperation: Livetail["startOperation"] = (...args) => defaultLivetail().startOperation(...args);
+/** `Livetail.latestRun` of the default instance. */
+export const latestRun: Livetail["latestRun"] = (...args) => defaultLivetail().latestRun(...args);
+/** `Livetail.ownerOf` of the default instance. */
+export const ownerOf: Livetail["ownerOf"] = (runId) => defaultLivetail().ownerOf(runId);
+/** `Livetail.cancelRun` of the default instance. */
+export const cancelRun: Livetail["cancelRun"] = (runId) => defaultLivetail().cancelRun(runId);
+
+/** The run whose operation this code belongs to, below `runOperation` or `startOperation`; undefined elsewhere. */
+export function currentRun(): Run | undefined {
+  return contextRun() as Run | undefined;
+}
