@@ -1,0 +1,234 @@
+import type { LogEntry } from "../protocol.js";
+import {
+  createPollState,
+  type Emit,
+  type PollerEvents,
+  type PollState,
+  type PollStateOptions,
+  STATE_EVENTS,
+} from "./poll-state.js";
+import { type ClientError, type ClientOptions, request, runUrl } from "./request.js";
+import { takeSlot } from "./request-slots.js";
+import type { Transport } from "./transport.js";
+
+type EventName = keyof PollerEvents;
+
+/** Registers a callback, one of any number; returns what takes it away again. */
+export type Subscribe<Name extends EventName> = (callback: (value: PollerEvents[Name]) => void) => () => void;
+
+/** What a poller may be told; callbacks may stand here too. */
+export interface LogPollerOptions extends ClientOptions, PollStateOptions, LogPollerCallbacks {
+  /** How long the server may hold a poll, 0 to 30 seconds. Default 20; 0: plain polls. */
+  waitSeconds?: number;
+  /** Lines in an answer at most, 1 to 1,000. Default 500. */
+  limit?: number;
+  /** A stream in place of polls: `sseTransport()` of `livetail/client/sse`. */
+  transport?: Transport;
+  /** Milliseconds since 1970. Default `Date.now`. */
+  now?: () => number;
+  /** Calls back after so many milliseconds, unless the returned function is called first. Default: `setTimeout`. */
+  setTimer?: (callback: () => void, ms: number) => () => void;
+}
+
+export type LogPollerCallbacks = { [Name in EventName]?: (value: PollerEvents[Name]) => void };
+
+const EVENTS: readonly EventName[] = [
+  ...Object.values(STATE_EVENTS),
+  "onLog",
+  "onComplete",
+  "onError",
+  "onGap",
+  "onReset",
+];
+
+/** Entries that an iterator may leave unread before the poller pauses; it goes on at half of them. */
+const MOST_UNREAD = 5000;
+
+/**
+ * Watches one run: history, then live, to its end. Its timers keep a Node process alive while it runs, because
+ * watching is what such a process is there for.
+ */
+export class LogPoller implements AsyncIterable<LogEntry> {
+  declare readonly onLog: Subscribe<"onLog">;
+  declare readonly onLayerStatus: Subscribe<"onLayerStatus">;
+  declare readonly onComplete: Subscribe<"onComplete">;
+  declare readonly onError: Subscribe<"onError">;
+  declare readonly onStatus: Subscribe<"onStatus">;
+  declare readonly onGap: Subscribe<"onGap">;
+  declare readonly onReset: Subscribe<"onReset">;
+  declare readonly onBackendStats: Subscribe<"onBackendStats">;
+  declare readonly onOwner: Subscribe<"onOwner">;
+
+  /** Begins, or goes on where it stopped; does nothing while it runs or when the run is over. Returns the poller. */
+  declare readonly start: () => this;
+  /** Ends requests and timers at once; nothing is reported any more. */
+  declare readonly stop: () => void;
+  /**
+   * Starts the poller and yields its lines; ends with the run or with `stop()`, throws a fatal error, and stops
+   * the poller when it is left. While more than 5,000 lines are unread, nothing is asked for.
+   */
+  declare readonly [Symbol.asyncIterator]: () => AsyncGenerator<LogEntry, void>;
+
+  readonly #state: PollState;
+
+  /** Where it stands, to be kept whole and given to another poller; undefined before the first answer. */
+  get cursor(): string | undefined {
+    return this.#state.cursor;
+  }
+
+  // All state stands in this closure: minifiers shorten variables but not properties, and the size is promised.
+  constructor(runId: string, options: LogPollerOptions = {}) {
+    const { waitSeconds = 20, limit = 500, now = Date.now, setTimer = startTimer } = options;
+    const url = runUrl(runId, options);
+    const listeners = {} as Record<EventName, Set<(value: never) => void>>;
+    let { transport } = options;
+    let running = false;
+    let origin: string;
+    let controller: AbortController | undefined;
+    let cancelTimer: (() => void) | undefined;
+    let failure: ClientError | undefined;
+    let unread: LogEntry[] = [];
+    let rouse: (() => void) | undefined;
+    let paused = false;
+
+    const emit: Emit = (name, value) => {
+      if (!running) return false;
+      for (const callback of listeners[name]) {
+        try {
+          callback(value as never);
+        } catch (error) {
+          console.error(error);
+        }
+      }
+      return true;
+    };
+    const stop = () => {
+      running = false;
+      wake();
+      listen("remove");
+      rouse?.();
+    };
+    const state = createPollState(options, emit, stop);
+
+    const turn = async () => {
+      const mine = new AbortController();
+      const release = (waitSeconds || transport) && takeSlot(origin);
+      const stream = release ? transport : undefined;
+      const wait = release ? waitSeconds : 0;
+      const asked = now();
+      let cancelWatch: (() => void) | undefined;
+      let delay = 0;
+      // A held poll may be late by 10 s; a stream is pinged every 15 s.
+      const watch = () => {
+        cancelWatch?.();
+        cancelWatch = setTimer(() => mine.abort(), stream ? 45_000 : wait * 1000 + 10_000);
+      };
+      controller = mine;
+      watch();
+      try {
+        delay = await request(
+          `${url}${stream?.path ?? ""}?${state.query}&limit=${limit}&wait=${wait}`,
+          options,
+          { ...stream?.init, signal: mine.signal },
+          async (response) => {
+            watch();
+            if (!stream) return state.answer(await response.json(), wait * 1000, now() - asked);
+            // Comes back with the first frame: where streams deliver nothing, polls do.
+            transport = undefined;
+            return stream.read(
+              response,
+              (part) => {
+                transport = stream;
+                state.take(part);
+              },
+              watch,
+            );
+          },
+        );
+      } catch (error) {
+        if (controller === mine) {
+          failure = error as ClientError;
+          delay = state.fail(failure, now());
+        }
+      }
+      cancelWatch?.();
+      mine.abort();
+      if (release) release();
+      if (controller === mine) {
+        controller = undefined;
+        cancelTimer = setTimer(wake, delay);
+      }
+    };
+
+    const wake = () => {
+      cancelTimer?.();
+      controller?.abort();
+      controller = undefined;
+      paused = unread.length > MOST_UNREAD;
+      if (running && !paused && !globalThis.document?.hidden) turn();
+    };
+
+    const listen = (verb: "add" | "remove") => {
+      for (const type of ["visibilitychange", "online"]) globalThis[`${verb}EventListener`]?.(type, wake);
+    };
+
+    const start = () => {
+      if (!running) {
+        origin = new URL(url, globalThis.location?.href).origin;
+        failure = undefined;
+        running = true;
+        listen("add");
+        wake();
+      }
+      return this;
+    };
+
+    this.#state = state;
+    const face: Record<string | symbol, unknown> = {
+      start,
+      stop,
+      async *[Symbol.asyncIterator]() {
+        const push = (entry: LogEntry) => {
+          unread.push(entry);
+          if (unread.length > MOST_UNREAD) wake();
+          rouse?.();
+        };
+        listeners.onLog.add(push);
+        try {
+          start();
+          for (;;) {
+            const entry = unread.shift();
+            if (entry) {
+              if (paused && unread.length < MOST_UNREAD / 2) wake();
+              yield entry;
+            } else if (running) {
+              await new Promise<void>((resolve) => {
+                rouse = resolve;
+              });
+            } else break;
+          }
+          if (failure?.fatal) throw failure;
+        } finally {
+          stop();
+          unread = [];
+          listeners.onLog.delete(push);
+        }
+      },
+    };
+    for (const name of EVENTS) {
+      const first = options[name];
+      const callbacks = new Set<(value: never) => void>(first && [first]);
+      listeners[name] = callbacks;
+      face[name] = (callback: () => void) => {
+        callbacks.add(callback);
+        return () => callbacks.delete(callback);
+      };
+    }
+    Object.assign(this, face);
+  }
+}
+
+function startTimer(callback: () => void, ms: number): () => void {
+  const timer = setTimeout(callback, ms);
+  return () => clearTimeout(timer);
+}
