@@ -13,6 +13,8 @@ export interface LayerChange {
   metadata?: Record<string, unknown>;
   /** ISO 8601; when the change happened. */
   at: string;
+  /** When it began to run, if that is a part of the change. */
+  startedAt?: string;
 }
 
 /** Changes by layer, oldest first; a later change of the same layer is folded into the earlier one. */
@@ -43,19 +45,22 @@ export function toLayerStatus(written: unknown): LayerStatus {
 /** Notes a change, folding it into one of the same layer that waits already. */
 export function noteChange(changes: LayerChanges, name: string, change: LayerChange): void {
   const waiting = changes.get(name);
-  changes.set(name, waiting === undefined ? change : { ...waiting, ...change });
+  const noted: LayerChange = { ...waiting, ...change };
+  // A layer that is still running did not start again; one that had ended did.
+  if (change.status === "running" && waiting?.status !== "running") noted.startedAt = change.at;
+  changes.set(name, noted);
 }
 
 /** Applies changes to layers; the layers handed in stay as they were. */
 export function mergeLayers(layers: LayerMap, changes: LayerChanges): LayerMap {
   const merged: LayerMap = Object.assign(Object.create(null), layers);
   let order = Object.values(layers).reduce((most, layer) => Math.max(most, layer.order), -1);
-  for (const [name, { at, ...change }] of changes) {
+  for (const [name, { at, startedAt, ...change }] of changes) {
     const before = merged[name];
     const layer: Layer = { ...before, ...change, order: before?.order ?? ++order };
     const done = change.status === "success" || change.status === "failed" || change.status === "skipped";
-    if (change.status === "running" && (before?.started_at === undefined || before.finished_at !== undefined)) {
-      layer.started_at = at;
+    if (startedAt !== undefined && (before?.started_at === undefined || before.finished_at !== undefined)) {
+      layer.started_at = startedAt;
       delete layer.finished_at;
       delete layer.duration_ms;
     }
