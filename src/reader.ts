@@ -1,20 +1,166 @@
-/** Reading runs: pages, streams and `follow()`, over one shared feed per run. */
+/** Reading runs: polls, streams and `follow()`, over one shared feed per run. */
+import { type Clock, systemClock } from "./clock.js";
+import { LivetailError } from "./errors.js";
+import { type FollowEvent, type FollowOptions, follow } from "./follow.js";
+import { type PollAsk, poll, type Waiting } from "./poll.js";
+import type { StatusAnswer } from "./protocol.js";
+import { RunFeed } from "./run-feed.js";
+import { readStatus } from "./run-status.js";
+import { BEGINNING, type From } from "./run-view.js";
 import type { LogStore } from "./store.js";
 
 /** What `createReader` takes. */
 export interface ReaderOptions {
   store: LogStore;
-  /** Milliseconds since 1970. Default `Date.now`. */
-  now?: () => number;
+  /** Default: the real one. */
+  clock?: Clock;
+  /** How much of a run's newest lines is kept while it is read, in bytes of JSON. Default 1 MiB. */
+  windowBytes?: number;
+  /** The same for all runs together; the run that was read longest ago gives first. Default 64 MiB. */
+  totalWindowBytes?: number;
 }
 
 /** The reading side of one process. */
 export interface Reader {
-  /** Ends what it started: feeds, timers, held reads. The store stays open. */
+  /**
+   * A `PollAnswer` as JSON text; at once where the feed has it, and the same text for all who ask the same. Rejects
+   * with `RUN_NOT_FOUND` and `STORE_UNAVAILABLE`.
+   */
+  poll(runId: string, ask: PollAsk, waiting?: Waiting): string | Promise<string>;
+  /**
+   * Everything of a run from `from` on (default: the first line that can be had), until its end was seen. Waits
+   * through outages of the store. Throws `RUN_NOT_FOUND` when there is no such run for 10 s, or 60 s after it was seen.
+   */
+  follow(runId: string, options?: FollowOptions): AsyncGenerator<FollowEvent, void, undefined>;
+  /** The state of a run without its lines. Rejects with `RUN_NOT_FOUND` and `STORE_UNAVAILABLE`. */
+  status(runId: string): Promise<StatusAnswer>;
+  /** The shared feed of a run; it lasts for as long as somebody listens to it, and 10 s longer. */
+  feed(runId: string, from: From): RunFeed;
+  /** How many reads of runs were begun so far: a viewer's mark of when it asked. */
+  readonly reads: number;
+  /** Bytes that all feeds keep now. */
+  readonly keptBytes: number;
+  /** How many runs have a feed now. */
+  readonly feeds: number;
+  /** Answers every held poll now. */
+  answerHeld(): void;
+  /** Ends feeds and timers, and answers what is held. The store stays open. */
   close(): void;
 }
 
-/** Creates the reading side of a process; close it with `close()`. */
-export function createReader(_options: ReaderOptions): Reader {
-  return { close: () => {} };
+/** How long a feed outlives its last reader. */
+const LINGER_MS = 10_000;
+/** How often feeds are read though no hint came. */
+const SAFETY_MS = 1000;
+
+/** Creates the reading side of a process; `close()` it, then close the store. */
+export function createReader(options: ReaderOptions): Reader {
+  const { store, clock = systemClock, windowBytes = 1_048_576, totalWindowBytes = 67_108_864 } = options;
+  const feeds = new Map<string, RunFeed>();
+  const statuses = new Map<string, Promise<StatusAnswer | null>>();
+  let reads = 0;
+  let keptBytes = 0;
+  let cancelTick: (() => void) | null = null;
+
+  const drop = (feed: RunFeed): void => {
+    feeds.delete(feed.runId);
+    feed.close();
+  };
+
+  const tick = (): void => {
+    cancelTick = null;
+    const now = clock.now();
+    for (const feed of feeds.values()) {
+      if (feed.changes.listeners > 0) feed.lastUsed = now;
+      if (feed.lastUsed > now - LINGER_MS) feed.refresh();
+      else drop(feed);
+    }
+    if (feeds.size > 0) cancelTick = clock.after(SAFETY_MS, tick);
+  };
+
+  /** Lets the feeds that were read longest ago forget their lines, down to nine tenths, so that it is not done often. */
+  const makeRoom = (): void => {
+    const byUse = [...feeds.values()].sort((a, b) => a.lastUsed - b.lastUsed);
+    for (const feed of byUse) {
+      if (keptBytes <= totalWindowBytes * 0.9) return;
+      feed.forget();
+    }
+  };
+
+  const open = (runId: string, from: From): RunFeed => {
+    let feed = feeds.get(runId);
+    if (feed === undefined) {
+      const numberRead = (): number => {
+        reads += 1;
+        return reads;
+      };
+      const onKept = (bytes: number): void => {
+        keptBytes += bytes;
+        if (bytes > 0 && keptBytes > totalWindowBytes) makeRoom();
+      };
+      feed = new RunFeed({ runId, from, store, clock, windowBytes, numberRead, onKept });
+      feeds.set(runId, feed);
+      cancelTick ??= clock.after(SAFETY_MS, tick);
+    }
+    feed.lastUsed = clock.now();
+    return feed;
+  };
+
+  /** A feed that found no run goes at once, so that guessed ids leave nothing behind. */
+  const dropIfEmpty = (feed: RunFeed): void => {
+    if (feed.absent && feed.changes.listeners === 0 && feeds.get(feed.runId) === feed) drop(feed);
+  };
+
+  return {
+    poll(runId, ask, waiting = {}) {
+      const asked = reads;
+      const feed = open(runId, ask.from);
+      const answer = poll(feed, ask, asked, clock, waiting);
+      return typeof answer === "string" ? answer : answer.finally(() => dropIfEmpty(feed));
+    },
+
+    async *follow(runId, options = {}) {
+      const feed = open(runId, options.from ?? BEGINNING);
+      try {
+        yield* follow(feed, reads, clock, options);
+      } finally {
+        dropIfEmpty(feed);
+      }
+    },
+
+    async status(runId) {
+      let reading = statuses.get(runId);
+      if (reading === undefined) {
+        reading = readStatus(store, runId).finally(() => statuses.delete(runId));
+        statuses.set(runId, reading);
+      }
+      const status = await reading;
+      if (status === null) throw new LivetailError("RUN_NOT_FOUND");
+      return status;
+    },
+
+    feed: open,
+
+    get reads() {
+      return reads;
+    },
+
+    get keptBytes() {
+      return keptBytes;
+    },
+
+    get feeds() {
+      return feeds.size;
+    },
+
+    answerHeld() {
+      for (const feed of feeds.values()) feed.changes.sendAway();
+    },
+
+    close() {
+      cancelTick?.();
+      cancelTick = null;
+      for (const feed of [...feeds.values()]) drop(feed);
+    },
+  };
 }

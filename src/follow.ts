@@ -1,0 +1,106 @@
+/** A run as a Node program reads it: an async iterator over the same shared feed as every other viewer. */
+import type { Clock } from "./clock.js";
+import { LivetailError } from "./errors.js";
+import { UNKNOWN_RUN_MS } from "./poll.js";
+import { formatCursor, type Gap, type LogEntry, type Reset, type RunState } from "./protocol.js";
+import type { RunFeed } from "./run-feed.js";
+import { BEGINNING, type From, gapAt, type Position, positionOf, resetAt, stepAt } from "./run-view.js";
+
+/** What `follow` takes. */
+export interface FollowOptions {
+  /** Default: the first line that there ever was, so that what can no longer be had is told as a gap. */
+  from?: From;
+  /** Ends the iteration. */
+  signal?: AbortSignal;
+}
+
+/** What happens in a run, in order. `cursor` is the position after it: with it, `follow` can go on later. */
+export type FollowEvent =
+  | { type: "log"; entry: LogEntry; cursor: string }
+  | { type: "gap"; gap: Gap; cursor: string }
+  | { type: "reset"; reset: Reset; cursor: string }
+  | { type: "state"; state: RunState; store: "ok" | "unavailable"; cursor: string }
+  /** The store cannot be reached, and nothing is known of the run yet. */
+  | { type: "unavailable" }
+  /** The last one. */
+  | { type: "end"; state: RunState; cursor: string };
+
+/** How long a viewer waits for a run that was seen and is gone: one lease and one grace. */
+export const VANISHED_RUN_MS = 60_000;
+
+/** Lines taken at a time. */
+const PAGE = 500;
+
+/** See `Reader.follow`; `asked` is the number of reads that the process had begun when it was called. */
+export async function* follow(
+  feed: RunFeed,
+  asked: number,
+  clock: Clock,
+  { from = BEGINNING, signal }: FollowOptions,
+): AsyncGenerator<FollowEvent, void, undefined> {
+  let position: Position | null = null;
+  let revision = -1;
+  let patienceMs = UNKNOWN_RUN_MS;
+  let missingSince: number | null = null;
+
+  const changed = (ms: number): Promise<boolean> => {
+    feed.lastUsed = clock.now();
+    return feed.changes.wait(ms, signal);
+  };
+
+  await feed.ready();
+  while (signal?.aborted !== true && !feed.closed) {
+    const { view } = feed;
+    if (view === null) {
+      if (feed.unavailable !== null && revision !== feed.revision) yield { type: "unavailable" };
+      revision = feed.revision;
+      if (feed.unavailable !== null) missingSince = null;
+      else missingSince ??= clock.now();
+      const leftMs = missingSince === null ? IDLE_MS : missingSince + patienceMs - clock.now();
+      if (leftMs <= 0) throw new LivetailError("RUN_NOT_FOUND");
+      await changed(leftMs);
+      continue;
+    }
+    missingSince = null;
+    patienceMs = VANISHED_RUN_MS;
+    position ??= positionOf(view, from);
+    const step = stepAt(view, position);
+    if (step === "reset") {
+      if (feed.lastRead <= asked) {
+        if (feed.unavailable === null) await feed.fresh();
+        else await changed(IDLE_MS);
+        continue;
+      }
+      const reset = resetAt(view, position);
+      position = { epoch: view.epoch, next: view.first };
+      yield { type: "reset", reset, cursor: formatCursor(view.epoch, position.next) };
+      continue;
+    }
+    position.epoch = view.epoch;
+    if (step !== "finished" && revision !== feed.revision) {
+      revision = feed.revision;
+      const store = feed.unavailable === null ? "ok" : "unavailable";
+      yield { type: "state", state: JSON.parse(view.state), store, cursor: formatCursor(view.epoch, position.next) };
+    } else if (step === "gap") {
+      const gap = gapAt(view, position);
+      position.next = view.first;
+      yield { type: "gap", gap, cursor: formatCursor(view.epoch, position.next) };
+    } else if (step === "lines") {
+      const lines = await Promise.resolve(feed.lines(position.next, PAGE)).catch(() => null);
+      for (const entry of lines?.entries ?? []) {
+        position.next += 1;
+        yield { type: "log", entry: JSON.parse(entry), cursor: formatCursor(view.epoch, position.next) };
+      }
+      if (lines === null && feed.unavailable !== null) await changed(IDLE_MS);
+    } else if (step === "finished") {
+      const cursor = formatCursor(view.epoch, position.next, view.version);
+      yield { type: "end", state: JSON.parse(view.state), cursor };
+      return;
+    } else {
+      await changed(IDLE_MS);
+    }
+  }
+}
+
+/** A wait for whatever may come; looked after that anyway. */
+const IDLE_MS = 60_000;

@@ -1,0 +1,146 @@
+/** One poll: a page of a run out of its feed, at once where that can be, else when there is something new. */
+import type { Clock } from "./clock.js";
+import { LivetailError } from "./errors.js";
+import type { Gap, Reset } from "./protocol.js";
+import type { RunFeed } from "./run-feed.js";
+import { type From, gapAt, pageText, positionOf, type RunView, resetAt, type Step, stepAt } from "./run-view.js";
+
+/** What a poll asks. */
+export interface PollAsk {
+  from: From;
+  /** Lines in the answer, at most. */
+  limit: number;
+  /** How long the answer may be held until there is something new, in milliseconds. */
+  waitMs: number;
+}
+
+/** Who waits for an answer; `signal` aborts when it is gone, and is not asked for before something is held. */
+export interface Waiting {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How long a viewer waits for a run that is not stored yet, in milliseconds. */
+export const UNKNOWN_RUN_MS = 10_000;
+
+/** Which answers are worth remembering: what polls were held for, not pages of history. */
+const SHARED_TEXT = 65_536;
+const SHARED_TEXTS = 16;
+
+/**
+ * A `PollAnswer` as JSON text. `asked` is the number of reads that the process had begun when the request came.
+ * Rejects with `RUN_NOT_FOUND` (a run that is not stored yet is waited for as the ask says, at most 10 s) and
+ * `STORE_UNAVAILABLE`.
+ */
+export function poll(
+  feed: RunFeed,
+  ask: PollAsk,
+  asked: number,
+  clock: Clock,
+  waiting: Waiting,
+): string | Promise<string> {
+  const { view } = feed;
+  const { from, limit, waitMs } = ask;
+  if (view === null) return pollLater(feed, ask, asked, clock, waiting);
+  if (from.kind === "cursor" && from.text === view.cursor) {
+    if (view.terminal || (waitMs === 0 && feed.unavailable === null)) return idleText(view, feed.paceMs);
+  } else {
+    const place = placeIn(view, from);
+    if (place.step === "lines" && !place.doubtful && feed.keeps(place.next)) {
+      return placeText(view, place, feed.kept(place.next, limit).entries, feed.paceMs);
+    }
+  }
+  return pollLater(feed, ask, asked, clock, waiting);
+}
+
+async function pollLater(feed: RunFeed, ask: PollAsk, asked: number, clock: Clock, waiting: Waiting): Promise<string> {
+  const begun = clock.now();
+  let waitMs = ask.waitMs;
+  /** The state that the viewer may have: an owner can stall without a new version. */
+  let state: string | null = null;
+  /** False when it is time to answer with what there is. */
+  const hold = async (maxMs: number): Promise<boolean> => {
+    const leftMs = begun + Math.min(waitMs, maxMs) - clock.now();
+    if (leftMs <= 0) return false;
+    if (!(await feed.changes.wait(leftMs, waiting.signal))) waitMs = 0;
+    return true;
+  };
+
+  await feed.ready();
+  for (;;) {
+    const { view } = feed;
+    if (view === null) {
+      if (feed.unavailable !== null) throw feed.unavailable;
+      if (await hold(UNKNOWN_RUN_MS)) continue;
+      throw new LivetailError("RUN_NOT_FOUND");
+    }
+    const place = placeIn(view, ask.from);
+    if (place.doubtful && feed.lastRead <= asked) {
+      await feed.fresh();
+      if (feed.unavailable !== null) throw feed.unavailable;
+    } else if (place.step === "lines") {
+      const lines = await feed.lines(place.next, ask.limit);
+      if (lines !== null) return placeText(view, place, lines.entries, feed.paceMs);
+    } else {
+      if (feed.unavailable !== null && !view.terminal) throw feed.unavailable;
+      state ??= view.state;
+      const news = isNews(view, ask.from) || place.gap !== null || place.reset !== null || view.state !== state;
+      if (view.terminal || news || !(await hold(waitMs))) return placeText(view, place, [], feed.paceMs);
+    }
+  }
+}
+
+/** A position in a view, with what has to be said about how it got there. */
+interface Place {
+  next: number;
+  step: Step;
+  gap: Gap | null;
+  reset: Reset | null;
+  /** Only a read that began after the request can tell whether this is so. */
+  doubtful: boolean;
+}
+
+function placeIn(view: RunView, from: From): Place {
+  let position = positionOf(view, from);
+  let step = stepAt(view, position);
+  const reset = step === "reset" ? resetAt(view, position) : null;
+  if (reset !== null) {
+    position = { epoch: view.epoch, next: view.first };
+    step = stepAt(view, position);
+  }
+  const gap = step === "gap" ? gapAt(view, position) : null;
+  if (gap !== null) {
+    position = { epoch: view.epoch, next: view.first };
+    step = stepAt(view, position);
+  }
+  // Another process has shown the viewer more than this one knows. (A foreign run's version only differs.)
+  const behind = from.kind === "cursor" && (from.cursor.version ?? 0) > view.version && view.epoch.length > 1;
+  return { next: position.next, step, gap, reset, doubtful: reset !== null || behind };
+}
+
+/** Whether there is something new beside lines. Whoever names no version has not seen the state yet. */
+function isNews(view: RunView, from: From): boolean {
+  return from.kind !== "cursor" || from.cursor.version !== view.version;
+}
+
+/** The one answer to everybody who has all of a view. */
+function idleText(view: RunView, paceMs: number): string {
+  let text = view.answers.get(paceMs);
+  if (text === undefined) {
+    text = pageText(view, "", view.next, null, null, paceMs);
+    view.answers.set(paceMs, text);
+  }
+  return text;
+}
+
+function placeText(view: RunView, { next, gap, reset }: Place, entries: readonly string[], paceMs: number): string {
+  const to = next + entries.length;
+  const make = (): string => pageText(view, entries.join(","), to, gap, reset, paceMs);
+  if (gap !== null || reset !== null) return make();
+  // Polls that were held at one position are all answered with the same text.
+  const key = `${next}-${to}-${paceMs}`;
+  const known = view.answers.get(key);
+  if (known !== undefined) return known;
+  const text = make();
+  if (text.length <= SHARED_TEXT && view.answers.size < SHARED_TEXTS) view.answers.set(key, text);
+  return text;
+}

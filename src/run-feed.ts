@@ -1,0 +1,393 @@
+/**
+ * What all viewers of a run in one process share: one subscription, one pull, the newest lines, and the state, each
+ * parsed once and encoded once.
+ */
+import { Bell } from "./bell.js";
+import type { Clock } from "./clock.js";
+import { sumTotals } from "./cost.js";
+import { isLivetailError, LivetailError } from "./errors.js";
+import { asOpen, isHeldBack } from "./held-end.js";
+import { parseLayers } from "./layers.js";
+import { parseLine } from "./line.js";
+import { LineWindow } from "./line-window.js";
+import { type BackendStats, formatCursor, isTerminal, type LayerMap, LIMITS } from "./protocol.js";
+import { expectedCount, orNull, ownerState, runState } from "./run-state.js";
+import type { From, RunView } from "./run-view.js";
+import { logFrames } from "./sse.js";
+import type { Hint, LogStore, ReadAnswer, ReadRequest } from "./store.js";
+
+/** What a feed is made with. */
+export interface FeedOptions {
+  runId: string;
+  /** Where the first viewer wants to begin: the first read is its read. */
+  from: From;
+  store: LogStore;
+  clock: Clock;
+  /** How much of the newest lines is kept, in bytes of JSON. */
+  windowBytes: number;
+  /** Numbers the reads of the process, so that a viewer can tell which began after it asked. */
+  numberRead: () => number;
+  /** Told by how many bytes the kept lines grew or shrank. */
+  onKept: (bytes: number) => void;
+}
+
+/** Consecutive entries as JSON texts, the last one before index `to`. */
+export interface Lines {
+  to: number;
+  entries: readonly string[];
+}
+
+/** The same as frames of a stream, encoded once for all viewers. */
+export interface Frames {
+  to: number;
+  bytes: Uint8Array;
+}
+
+/** Lines in one read. */
+const READ_LINES = LIMITS.pageMax;
+/** A piece of a stream: small enough for a slow viewer to show progress, large enough to be worth a write. */
+const CHUNK_BYTES = 65_536;
+/** Pieces that are remembered for other viewers, until the next safety poll. */
+const CHUNKS = 16;
+/** For how long after something new lines are said to flow. */
+const FLOW_MS = 2000;
+
+const NO_STATS: BackendStats = sumTotals([]);
+const encoder = new TextEncoder();
+
+/** The shared side of one run; see `Reader`, which makes feeds and ends them. */
+export class RunFeed {
+  readonly runId: string;
+  /** Rings when `view`, `absent` or `unavailable` has changed. */
+  readonly changes: Bell;
+  /** What is known; null before the first read and when there is no such run. */
+  view: RunView | null = null;
+  /** The newest read found no such run. */
+  absent = false;
+  /** Why the newest read failed; null when it did not. */
+  unavailable: LivetailError | null = null;
+  /** Grows with every change of what a `state` frame says. */
+  revision = 0;
+  /** The number of the newest read that was answered. */
+  lastRead = 0;
+  /** When somebody polled last. */
+  lastUsed: number;
+
+  readonly #options: FeedOptions;
+  readonly #unwatch: () => void;
+  readonly #chunks = new Map<number, Frames>();
+  #window = new LineWindow(0);
+  #running: Promise<void> | null = null;
+  #queued: Promise<void> | null = null;
+  #hint: Hint | null = null;
+  #closed = false;
+  #lastNews = 0;
+  /** What the store is told that we have. */
+  #known: { epoch: string; version: number } | null = null;
+  #layers: LayerMap = {};
+  #stats = NO_STATS;
+  #owner = "";
+  #holding = false;
+  /** When the run was first seen as ended. */
+  #endSeen: number | null = null;
+
+  constructor(options: FeedOptions) {
+    this.runId = options.runId;
+    this.lastUsed = options.clock.now();
+    this.changes = new Bell(options.clock);
+    this.#options = options;
+    this.#unwatch = options.store.watch(options.runId, (hint) => {
+      this.#hint = hint;
+      if (this.#running === null) this.#follow();
+    });
+  }
+
+  /** Bytes of the kept lines. */
+  get keptBytes(): number {
+    return this.#window.bytes;
+  }
+
+  /** When a viewer had better ask again, in milliseconds. */
+  get paceMs(): number {
+    const flowing = this.view?.terminal === false && this.#options.clock.now() - this.#lastNews < FLOW_MS;
+    return flowing ? LIMITS.pollBusyMs : LIMITS.pollIdleMs;
+  }
+
+  /** Resolves when the run was read at least once, or could not be. Never rejects. */
+  ready(): Promise<void> {
+    if (this.view !== null) return Promise.resolve();
+    return this.#running ?? this.fresh();
+  }
+
+  /** Resolves when a read that begins after this call was answered or failed; all who ask meanwhile share it. */
+  fresh(): Promise<void> {
+    if (this.#running === null) return this.#start();
+    this.#queued ??= this.#running.then(() => {
+      this.#queued = null;
+      return this.#start();
+    });
+    return this.#queued;
+  }
+
+  /** The safety poll: reads unless a read is under way. */
+  refresh(): void {
+    this.#chunks.clear();
+    if (this.#running === null) void this.#start();
+  }
+
+  /**
+   * The entries from `from` on (`view.first` or more, less than `view.next`), at once if they are kept here, else read
+   * from the store. null: the view has changed, look again. Rejects with `STORE_UNAVAILABLE`.
+   */
+  lines(from: number, limit: number, maxBytes = Number.POSITIVE_INFINITY): Lines | Promise<Lines | null> {
+    return this.keeps(from) ? this.kept(from, limit, maxBytes) : this.#older(from, limit, maxBytes);
+  }
+
+  /** Whether the entries from `from` on are kept here. */
+  keeps(from: number): boolean {
+    return from >= this.#window.first;
+  }
+
+  /** The entries from `from` on, which must be kept here. */
+  kept(from: number, limit: number, maxBytes = Number.POSITIVE_INFINITY): Lines {
+    const entries = this.#window.slice(from, limit, maxBytes);
+    return { to: from + entries.length, entries };
+  }
+
+  /** A piece of the entries from `from` on as frames; as `lines`. */
+  frames(from: number): Frames | Promise<Frames | null> {
+    const chunk = this.#chunks.get(from);
+    if (chunk !== undefined) return chunk;
+    const epoch = this.view?.epoch ?? "";
+    const encode = ({ to, entries }: Lines): Frames => ({
+      to,
+      bytes: encoder.encode(logFrames(epoch, from, entries)),
+    });
+    const lines = this.lines(from, LIMITS.pageDefault, CHUNK_BYTES);
+    if (lines instanceof Promise) return lines.then((older) => (older === null ? null : encode(older)));
+    const frames = encode(lines);
+    if (this.#chunks.size >= CHUNKS) {
+      for (const oldest of this.#chunks.keys()) {
+        this.#chunks.delete(oldest);
+        break;
+      }
+    }
+    this.#chunks.set(from, frames);
+    return frames;
+  }
+
+  /** The data of a `state` frame. Before the run could be read, `store` is all that there is to say. */
+  get stateData(): string {
+    const store = `"store":"${this.unavailable === null ? "ok" : "unavailable"}"`;
+    return this.view === null ? `{${store}}` : `${this.view.state.slice(0, -1)},${store}}`;
+  }
+
+  /** Gives up the kept lines; viewers that still want them read them from the store. */
+  forget(): void {
+    this.#restart(this.#window.next);
+  }
+
+  /** Whether `close` was called. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Ends the subscription and forgets everything. Who still waits is answered. */
+  close(): void {
+    this.#closed = true;
+    this.unavailable ??= new LivetailError("STORE_UNAVAILABLE", "Runs are not read any more.");
+    this.#unwatch();
+    this.#restart(0);
+    this.changes.sendAway();
+  }
+
+  #start(): Promise<void> {
+    this.#running = this.#pull().finally(() => {
+      this.#running = null;
+      if (this.#queued === null) this.#follow();
+    });
+    return this.#running;
+  }
+
+  /** Reads if the newest hint tells of something that is not here yet. */
+  #follow(): void {
+    const hint = this.#hint;
+    const view = this.view;
+    this.#hint = null;
+    if (hint === null || this.#closed) return;
+    if (view === null || hint.next !== view.total || hint.version !== view.version) void this.#start();
+  }
+
+  async #pull(): Promise<void> {
+    try {
+      for (let more = true; more && !this.#closed; ) {
+        const number = this.#options.numberRead();
+        const answer = await this.#options.store.read(this.#request());
+        if (this.#closed) return;
+        const recovered = this.unavailable !== null;
+        this.unavailable = null;
+        this.lastRead = number;
+        const had = this.#window.next;
+        const changed = answer === null ? this.#vanish() : this.#absorb(answer);
+        if (recovered) this.revision += 1;
+        const has = this.#window.next;
+        more = this.view !== null && has !== had && has < this.view.total;
+        if (changed || recovered) this.changes.ring();
+      }
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #request(): ReadRequest {
+    const { runId, from } = this.#options;
+    const known = this.#known;
+    const next = this.#window.next;
+    if (this.view !== null && known !== null) {
+      // What is held back is numbered otherwise in the store.
+      if (this.#holding) return { runId, from: AT_FIRST, limit: next + READ_LINES, known };
+      return { runId, from: { kind: "at", epoch: known.epoch, index: next }, limit: READ_LINES, known };
+    }
+    if (from.kind === "tail") return { runId, from, limit: READ_LINES, known: null };
+    const [epoch, index] = from.kind === "since" ? ["", from.index] : [from.cursor.epoch, from.cursor.next];
+    return { runId, from: { kind: "at", epoch, index }, limit: READ_LINES, known: null };
+  }
+
+  /** Takes in what a read answered; says whether a viewer would see a difference. */
+  #absorb(answer: ReadAnswer): boolean {
+    const before = this.view;
+    this.absent = false;
+    const ours = this.#options.clock.now();
+    if (isTerminal(answer.run.status)) this.#endSeen ??= ours;
+    this.#holding = isHeldBack(answer, ours - (this.#endSeen ?? ours));
+    const { run, linesFrom, lines } = this.#holding ? asOpen(answer) : answer;
+    if (answer.state !== null) {
+      this.#layers = parseLayers(answer.state.layers);
+      this.#stats = sumTotals(answer.state.totals);
+    }
+    this.#known = { epoch: answer.run.epoch, version: answer.run.version };
+
+    const goesOn = before?.epoch === run.epoch && linesFrom <= this.#window.next && run.next >= this.#window.next;
+    if (!goesOn) this.#restart(linesFrom);
+    const window = this.#window;
+    const { next, bytes } = window;
+    lines.forEach((line, i) => {
+      const index = linesFrom + i;
+      if (index >= window.next) window.push(JSON.stringify(parseLine(line, index)));
+    });
+    window.trim(this.#options.windowBytes);
+    this.#options.onKept(window.bytes - bytes);
+    if (window.next < run.first) this.#restart(run.first);
+
+    const owner = ownerState(run, answer.now);
+    const sameState =
+      before !== null &&
+      before.epoch === run.epoch &&
+      before.version === run.version &&
+      before.terminal === isTerminal(run.status) &&
+      this.#owner === owner;
+    const first = Math.min(run.first, this.#window.first);
+    if (sameState && before.first === first && before.next === this.#window.next && before.total === run.next) {
+      return false;
+    }
+    if (!sameState) this.revision += 1;
+    if (!sameState || window.next > next) this.#lastNews = ours;
+    this.#owner = owner;
+    this.view = {
+      runId: run.runId,
+      operation: orNull(run.operation),
+      subjectId: orNull(run.subjectId),
+      epoch: run.epoch,
+      base: run.base,
+      first,
+      next: this.#window.next,
+      total: run.next,
+      version: run.version,
+      terminal: isTerminal(run.status),
+      expected: expectedCount(run) ?? Number.POSITIVE_INFINITY,
+      state: sameState ? before.state : JSON.stringify(runState(run, owner, this.#layers, this.#stats)),
+      cursor: formatCursor(run.epoch, this.#window.next, run.version),
+      answers: new Map(),
+    };
+    return true;
+  }
+
+  #vanish(): boolean {
+    const changed = !this.absent;
+    this.absent = true;
+    if (this.view !== null) {
+      this.view = null;
+      this.#known = null;
+      this.#holding = false;
+      this.#restart(0);
+    }
+    if (changed) this.revision += 1;
+    return changed;
+  }
+
+  #failed(error: unknown): void {
+    if (this.#closed) return;
+    const first = this.unavailable === null;
+    this.unavailable = asUnavailable(error);
+    if (!first) return;
+    this.revision += 1;
+    this.changes.ring();
+  }
+
+  /** An empty window that begins at `at`. */
+  #restart(at: number): void {
+    this.#options.onKept(-this.#window.bytes);
+    this.#window = new LineWindow(at);
+    this.#chunks.clear();
+  }
+
+  async #older(from: number, limit: number, maxBytes: number): Promise<Lines | null> {
+    const view = this.view;
+    const holding = this.#holding;
+    if (view === null) return null;
+    const count = Math.min(limit, this.#window.first - from);
+    const known = this.#known;
+    const answer = await this.#options.store
+      .read({
+        runId: this.runId,
+        from: holding ? AT_FIRST : { kind: "at", epoch: view.epoch, index: from },
+        limit: holding ? from + count : count,
+        known,
+      })
+      .catch((error) => {
+        this.#failed(error);
+        throw asUnavailable(error);
+      });
+    if (answer === null || answer.run.epoch !== known?.epoch || holding !== this.#holding) {
+      await this.fresh();
+      return null;
+    }
+    const { run, linesFrom, lines } = holding ? asOpen(answer) : answer;
+    const wanted = lines.slice(Math.max(0, from - linesFrom));
+    if (linesFrom > from || wanted.length === 0) {
+      // They were trimmed in the meantime, up to what is kept here.
+      const now = this.view;
+      const first = Math.min(Math.max(run.first, from + 1), this.#window.first);
+      if (now?.epoch === view.epoch && first > now.first) this.view = { ...now, first };
+      return null;
+    }
+    const entries: string[] = [];
+    let bytes = 0;
+    for (const line of wanted) {
+      const entry = JSON.stringify(parseLine(line, from + entries.length));
+      bytes += entry.length;
+      if (bytes > maxBytes && entries.length > 0) break;
+      entries.push(entry);
+    }
+    return { to: from + entries.length, entries };
+  }
+}
+
+/** No epoch is called this, so lines come from the first that is kept. */
+const AT_FIRST: ReadRequest["from"] = { kind: "at", epoch: "0", index: 0 };
+
+/** The error that a viewer is told when a read failed. */
+function asUnavailable(error: unknown): LivetailError {
+  if (isLivetailError(error, "STORE_UNAVAILABLE")) return error;
+  return new LivetailError("STORE_UNAVAILABLE", undefined, { cause: error });
+}

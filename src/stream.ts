@@ -1,0 +1,296 @@
+/**
+ * Event streams: every viewer is a position in the shared feed of its run. Nothing is queued for a viewer: one that
+ * is behind gets the next piece when its connection has drained, out of the feed or, when that has moved on, out of
+ * the store by its cursor.
+ */
+import type { Clock } from "./clock.js";
+import { VANISHED_RUN_MS } from "./follow.js";
+import type { LiveBody, ViewerSink } from "./handler.js";
+import { formatCursor, LIMITS } from "./protocol.js";
+import type { Frames, RunFeed } from "./run-feed.js";
+import { type From, gapAt, type Position, positionOf, type RunView, resetAt, stepAt } from "./run-view.js";
+import { frame, PING, RETRY } from "./sse.js";
+
+/** What a stream is asked with. */
+export interface StreamAsk {
+  /** `cursor`: what came is no cursor, and the viewer has to be told so. */
+  from: From | { kind: "rubbish" };
+  /** The number of reads that the process had begun when the request came. */
+  asked: number;
+}
+
+/** All event streams of a process. */
+export interface Streams {
+  /** The body of one stream. `openFeed` is called when a viewer is attached, `onEnd` once when it is gone. */
+  body(openFeed: () => RunFeed, ask: StreamAsk, onEnd: () => void): LiveBody;
+  /** Ends every stream; its viewers come back with their cursors. */
+  endAll(): void;
+}
+
+/** At most four `state` frames a second. */
+const STATE_GAP_MS = 250;
+/** A viewer that takes nothing for so long is cut off. */
+const STUCK_MS = 30_000;
+/** How often all streams are looked after. */
+const ROUND_MS = 1000;
+
+/** Creates the streams of a process. Their timers run only while there is a stream. */
+export function createStreams(clock: Clock): Streams {
+  const streams = new Set<Stream>();
+  const withheld = new Set<Stream>();
+  let roundTimer: (() => void) | null = null;
+  let stateTimer: (() => void) | null = null;
+  let pingAt = 0;
+
+  const round = (): void => {
+    const now = clock.now();
+    const ping = now >= pingAt;
+    if (ping) pingAt = now + LIMITS.streamPingMs;
+    for (const stream of [...streams]) stream.lookAfter(now, ping);
+    roundTimer = streams.size > 0 ? clock.after(ROUND_MS, round) : null;
+  };
+
+  const host: StreamHost = {
+    clock,
+    withhold(stream) {
+      withheld.add(stream);
+      stateTimer ??= clock.after(STATE_GAP_MS, () => {
+        stateTimer = null;
+        const due = [...withheld];
+        withheld.clear();
+        for (const one of due) one.pump();
+      });
+    },
+    leave(stream) {
+      streams.delete(stream);
+      withheld.delete(stream);
+      if (streams.size > 0) return;
+      roundTimer?.();
+      stateTimer?.();
+      roundTimer = null;
+      stateTimer = null;
+    },
+  };
+
+  return {
+    body: (openFeed, ask, onEnd) => ({
+      attach(sink) {
+        const stream = new Stream(host, openFeed(), sink, ask, onEnd);
+        if (streams.size === 0) pingAt = clock.now() + LIMITS.streamPingMs;
+        streams.add(stream);
+        roundTimer ??= clock.after(ROUND_MS, round);
+        stream.begin();
+        return stream;
+      },
+    }),
+    endAll() {
+      for (const stream of [...streams]) stream.end();
+    },
+  };
+}
+
+interface StreamHost {
+  clock: Clock;
+  /** Pumps the stream again when its next `state` is due. */
+  withhold(stream: Stream): void;
+  leave(stream: Stream): void;
+}
+
+class Stream {
+  readonly #host: StreamHost;
+  readonly #feed: RunFeed;
+  readonly #sink: ViewerSink;
+  readonly #ask: StreamAsk;
+  readonly #onEnd: () => void;
+  readonly #begunAt: number;
+  #stopListening: () => void = () => {};
+  #position: Position | null = null;
+  /** The revision of the feed that the last `state` told. */
+  #revision = -1;
+  #stateAt = Number.NEGATIVE_INFINITY;
+  #ended = false;
+  /** The viewer came with a cursor that is none, and was not told so yet. */
+  #rubbish: boolean;
+  /** Something is read for this viewer alone. */
+  #reading = false;
+  /** The connection takes nothing more; since when, and how much it had not taken then. */
+  #stuckSince: number | null = null;
+  #stuckBytes = 0;
+  #missingSince: number | null = null;
+
+  constructor(host: StreamHost, feed: RunFeed, sink: ViewerSink, ask: StreamAsk, onEnd: () => void) {
+    this.#host = host;
+    this.#feed = feed;
+    this.#sink = sink;
+    this.#ask = ask;
+    this.#rubbish = ask.from.kind === "rubbish";
+    this.#onEnd = onEnd;
+    this.#begunAt = host.clock.now();
+  }
+
+  begin(): void {
+    this.#stopListening = this.#feed.changes.listen(() => this.pump());
+    this.#write(RETRY);
+    this.#after(this.#feed.ready());
+  }
+
+  onDrain(): void {
+    this.#stuckSince = null;
+    this.pump();
+  }
+
+  onClose(): void {
+    this.#finish();
+  }
+
+  /** Ends the body properly: the viewer comes back unless it has seen the end of the run. */
+  end(): void {
+    if (this.#finish()) this.#sink.end();
+  }
+
+  /** Once a second: keeps the connection alive, and ends what has lasted too long. */
+  lookAfter(now: number, ping: boolean): void {
+    const { pendingBytes } = this.#sink;
+    if (this.#stuckSince !== null && pendingBytes < this.#stuckBytes) this.#stuckSince = now;
+    this.#stuckBytes = pendingBytes;
+    if (this.#feed.view !== null || this.#feed.unavailable !== null) this.#missingSince = null;
+    else this.#missingSince ??= now;
+
+    if (this.#stuckSince !== null && now - this.#stuckSince >= STUCK_MS) {
+      if (this.#finish()) this.#sink.destroy();
+    } else if (now - this.#begunAt >= LIMITS.streamMaxMs || now - (this.#missingSince ?? now) >= VANISHED_RUN_MS) {
+      this.end();
+    } else if (ping && this.#stuckSince === null) {
+      this.#write(PING);
+    }
+  }
+
+  /** Writes what the viewer is due, for as long as the connection takes it. */
+  pump(): void {
+    while (!this.#ended && !this.#reading && this.#stuckSince === null && this.#step()) {}
+  }
+
+  /** Writes one thing; false when nothing is due now. */
+  #step(): boolean {
+    const feed = this.#feed;
+    const { view } = feed;
+    if (view === null) {
+      // What was never read has no state but that of the store.
+      if (feed.unavailable !== null) this.#tellState();
+      return false;
+    }
+    this.#position ??= this.#hello(view);
+    const position = this.#position;
+    const step = this.#rubbish ? "reset" : stepAt(view, position);
+    if (step === "reset") {
+      if (!this.#rubbish && feed.lastRead <= this.#ask.asked) {
+        if (feed.unavailable === null) this.#after(feed.fresh());
+        return false;
+      }
+      const reset = this.#rubbish ? { reason: "cursor", first_index: view.first } : resetAt(view, position);
+      this.#rubbish = false;
+      this.#position = { epoch: view.epoch, next: view.first };
+      this.#write(frame("reset", this.#id(), JSON.stringify(reset)));
+      return true;
+    }
+    position.epoch = view.epoch;
+    if (step !== "finished" && this.#tellState()) return true;
+    switch (step) {
+      case "gap": {
+        const gap = gapAt(view, position);
+        position.next = view.first;
+        this.#write(frame("gap", this.#id(), JSON.stringify(gap)));
+        return true;
+      }
+      case "lines": {
+        // Only the store has them: when it is back, the feed tells.
+        if (feed.unavailable !== null && !feed.keeps(position.next)) return false;
+        const frames = feed.frames(position.next);
+        if (frames instanceof Promise) {
+          this.#after(frames.then((older) => this.#take(older, view.epoch)));
+          return false;
+        }
+        this.#take(frames, view.epoch);
+        return true;
+      }
+      case "finished":
+        this.#write(frame("end", formatCursor(view.epoch, position.next, view.version), feed.stateData));
+        this.end();
+        return false;
+      case "idle":
+        return false;
+    }
+  }
+
+  /** Tells the state if it is another one than the last that was told; false: it is not, or it is too early. */
+  #tellState(): boolean {
+    const { revision, stateData } = this.#feed;
+    if (this.#revision === revision) return false;
+    const now = this.#host.clock.now();
+    if (now - this.#stateAt < STATE_GAP_MS) {
+      this.#host.withhold(this);
+      return false;
+    }
+    this.#revision = revision;
+    this.#stateAt = now;
+    this.#write(frame("state", this.#id(), stateData));
+    return true;
+  }
+
+  /** The first frame. Its id is where the viewer stands, so that one that is cut off now is told a reset next time. */
+  #hello(view: RunView): Position {
+    const { from } = this.#ask;
+    const position = from.kind === "rubbish" ? { epoch: NO_EPOCH, next: 0 } : positionOf(view, from);
+    const hello = {
+      run_id: view.runId,
+      operation: view.operation,
+      subject_id: view.subjectId,
+      first_index: view.first,
+      next_index: view.total,
+    };
+    this.#write(frame("hello", formatCursor(position.epoch || view.epoch, position.next), JSON.stringify(hello)));
+    return position;
+  }
+
+  #take(frames: Frames | null, epoch: string): void {
+    const position = this.#position;
+    if (frames === null || position === null || position.epoch !== epoch || this.#ended) return;
+    position.next = frames.to;
+    this.#write(frames.bytes);
+  }
+
+  /** Where the viewer stands, as an id; "" when nothing is known yet. */
+  #id(): string {
+    const position = this.#position;
+    if (position !== null) return formatCursor(position.epoch || this.#feed.view?.epoch || NO_EPOCH, position.next);
+    const { from } = this.#ask;
+    return from.kind === "cursor" ? formatCursor(from.cursor.epoch, from.cursor.next) : "";
+  }
+
+  /** Goes on when `work` is done. One that failed is seen in the feed, which tells when that is over. */
+  #after(work: Promise<unknown>): void {
+    this.#reading = true;
+    const goOn = (): void => {
+      this.#reading = false;
+      this.pump();
+    };
+    work.then(goOn, goOn);
+  }
+
+  #write(chunk: string | Uint8Array): void {
+    if (!this.#sink.write(chunk)) this.#stuckSince ??= this.#host.clock.now();
+  }
+
+  /** False when that was done before. */
+  #finish(): boolean {
+    if (this.#ended) return false;
+    this.#ended = true;
+    this.#stopListening();
+    this.#host.leave(this);
+    this.#onEnd();
+    return true;
+  }
+}
+
+/** The epoch of a viewer whose cursor was none. No run of ours has it, so that a cut viewer is told a reset then. */
+const NO_EPOCH = "0";
