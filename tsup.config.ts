@@ -1,0 +1,39 @@
+import { defineConfig, type Options } from "tsup";
+
+/** A subpath of the package is a file: `livetail/express` is src/adapters/express.ts. */
+const library = [
+  "src/index.ts",
+  "src/store/redis.ts",
+  "src/adapters/node.ts",
+  "src/adapters/express.ts",
+  "src/adapters/fastify.ts",
+  "src/client/index.ts",
+  "src/client/sse.ts",
+];
+
+const node: Options = {
+  platform: "node",
+  target: "node20.19",
+  // Without it every entry of the CJS build has its own copy of each class and of the current run's storage.
+  splitting: true,
+  // import.meta.url in CJS.
+  shims: true,
+  removeNodeProtocol: false,
+  dts: { entry: library },
+};
+
+export default defineConfig([
+  { ...node, entry: [...library, "src/cli/main.ts"], format: "esm" },
+  { ...node, entry: library, format: "cjs" },
+  {
+    // Files for a page: everything that they need is inside.
+    entry: { livetail: "src/client/bundle.ts" },
+    outDir: "dist/browser",
+    format: ["esm", "iife"],
+    globalName: "Livetail",
+    platform: "browser",
+    target: "es2022",
+    minify: true,
+    noExternal: [/./],
+  },
+]);
