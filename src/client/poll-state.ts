@@ -94,7 +94,7 @@ export function createPollState(
   let graceMs = 10_000;
   let doubted: number | undefined;
 
-  /** Throws the first time that something lies between `next` and `index`; the second time it is a gap. */
+  /** Throws when something lies between `next` and `index`; in the next answer, too, it is a gap. */
   const reach = (index = 0) => {
     if (!(index > next)) return;
     if (doubted !== next) {
@@ -131,6 +131,7 @@ export function createPollState(
     cursor = part.cursor ?? cursor;
     failures = 0;
     giveUpAt = undefined;
+    doubted = undefined;
     graceMs = 60_000;
     if (part.status) {
       let key: keyof typeof STATE_EVENTS;
