@@ -231,7 +231,7 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
     },
   };
 
-  const reader = createReader({ store, now: clock.now });
+  const reader = createReader({ store, clock });
   const cancelRun = async (runId: string): Promise<CancelAnswer> => {
     const answer = await store.cancel({ runId, newEpoch: randomId(12) });
     if (answer.code === "OK" && answer.cancelRequested) runs.get(runId)?.onCancelRequested();
