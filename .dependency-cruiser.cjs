@@ -1,0 +1,139 @@
+/**
+ * The import rule: imports point down the flow.
+ *
+ * Every file of src/ stands at one station, and a station imports only itself and the stations named for it. The
+ * writing half (a log call → a run → the store) and the reading half (the store → a reader → the handler) know the
+ * store seam, and not each other; livetail.ts ties them together.
+ */
+
+/** Station → the files that stand there. */
+const stations = {
+  contract: ["protocol", "errors", "clock"],
+  values: ["cost", "fields", "json", "layers", "line", "random-id", "redact", "serialize", "shorten", "sse"],
+  seam: ["store"],
+  writing: ["run", "writer", "backlog", "line-queue", "logger", "context", "owner"],
+  reading: [
+    ...["reader", "follow", "poll", "run-feed", "run-view", "run-state", "run-status"],
+    ...["held-end", "line-window", "bell"],
+  ],
+  serving: ["handler", "fetch", "stream", "access", "schema"],
+  wiring: ["livetail", "assets"],
+  index: ["index"],
+  stores: ["store/"],
+  adapters: ["adapters/"],
+  client: ["client/"],
+  cli: ["cli/"],
+};
+
+/** Station → the stations that it may import, besides itself. */
+const mayImport = {
+  contract: [],
+  values: ["contract"],
+  seam: ["contract"],
+  stores: ["seam", "values", "contract"],
+  writing: ["seam", "values", "contract"],
+  reading: ["seam", "values", "contract"],
+  serving: ["reading", "seam", "values", "contract"],
+  adapters: ["serving", "contract"],
+  wiring: ["serving", "reading", "writing", "stores", "seam", "values", "contract"],
+  index: ["wiring", "serving", "reading", "writing", "stores", "seam", "values", "contract"],
+  client: [],
+  cli: ["index", "wiring", "adapters", "client", "serving", "reading", "writing", "stores", "values", "contract"],
+};
+
+const pathOf = (file) => (file.endsWith("/") ? `^src/${file}` : `^src/${file}\\.ts$`);
+const pathsOf = (...names) => names.flatMap((name) => stations[name].map(pathOf));
+const everyStation = pathsOf(...Object.keys(stations));
+
+const stationRules = Object.keys(stations)
+  .filter((name) => name !== "client")
+  .map((name) => ({
+    name: `down-the-flow-from-${name}`,
+    severity: "error",
+    from: { path: pathsOf(name) },
+    to: { path: "^src/", pathNot: pathsOf(name, ...mayImport[name]) },
+  }));
+
+/** Only files under `from` may import the modules of `to`. */
+const onlyIn = (name, from, to, more = {}) => ({
+  name,
+  severity: "error",
+  from: { path: "^src/", pathNot: from },
+  to: { path: to, ...more },
+});
+
+module.exports = {
+  forbidden: [
+    ...stationRules,
+    {
+      name: "every-file-has-a-station",
+      comment: "A new file of src/ goes into the table above.",
+      severity: "error",
+      from: {},
+      to: { path: "^src/", pathNot: everyStation },
+    },
+    {
+      name: "a-file-without-a-station-imports-nothing",
+      severity: "error",
+      from: { path: "^src/", pathNot: everyStation },
+      to: {},
+    },
+    {
+      name: "the-contract-imports-nothing",
+      severity: "error",
+      from: { path: ["^src/protocol\\.ts$", "^src/errors\\.ts$"] },
+      to: {},
+    },
+    {
+      name: "the-client-is-for-browsers",
+      severity: "error",
+      from: { path: "^src/client/" },
+      to: {
+        pathNot: ["^src/client/", "^src/(protocol|errors|sse)\\.ts$", "^node_modules/eventsource-parser/"],
+      },
+    },
+    onlyIn("only-the-redis-store-knows-redis", ["^src/store/redis"], "(^|/)ioredis6?(/|$)"),
+    onlyIn("only-adapters-know-frameworks", ["^src/adapters/"], "(^|/)(express|fastify|hono|koa|next|@nestjs)(/|$)"),
+    onlyIn(
+      "only-the-node-adapter-knows-sockets",
+      ["^src/adapters/node\\.ts$", "^src/cli/"],
+      "^(node:)?(http|https|http2|net|tls)$",
+      // A framework's request is one of node's; its type is no socket.
+      { dependencyTypesNot: ["type-only"] },
+    ),
+    onlyIn("only-the-terminal-starts-processes", ["^src/cli/"], "^(node:)?child_process$"),
+    onlyIn("only-schema-knows-zod", ["^src/schema\\.ts$"], "(^|/)zod(/|$)"),
+    onlyIn("only-the-sse-transport-knows-the-parser", ["^src/client/sse\\.ts$"], "(^|/)eventsource-parser(/|$)"),
+    {
+      name: "src-stands-alone",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { path: "^(test|bench|examples)/" },
+    },
+    {
+      name: "src-uses-no-development-dependency",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"], dependencyTypesNot: ["npm-peer", "type-only"] },
+    },
+    {
+      name: "examples-use-the-package-by-name",
+      severity: "error",
+      from: { path: "^examples/" },
+      to: { path: "^(src|test|bench)/" },
+    },
+    { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+    {
+      name: "every-import-resolves",
+      severity: "error",
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: ["node_modules", "^dist/"] },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "require", "node", "default"] },
+  },
+};
