@@ -4,13 +4,34 @@
  * so that nothing here depends on the store's clock or schema.
  */
 import { describe, it } from "vitest";
+import { appendCases } from "./log-store/append.js";
+import { catalogueCases } from "./log-store/catalogue.js";
+import { claimCases } from "./log-store/claim.js";
+import { endCases } from "./log-store/end.js";
+import { epochCases } from "./log-store/epoch.js";
+import { foreignCases } from "./log-store/foreign.js";
 import type { OpenHarness, StoreCase, StoreCases } from "./log-store/harness.js";
+import { readCases } from "./log-store/read.js";
+import { stateCases } from "./log-store/state.js";
+import { sweepCases } from "./log-store/sweep.js";
+import { watchCases } from "./log-store/watch.js";
 
 export type { ForeignRun, OpenHarness, RunKey, StoreCase, StoreHarness } from "./log-store/harness.js";
 export { LEASE_MS, SWEEP_PERIOD_MS } from "./log-store/harness.js";
 
 /** Every case, by what it is about. */
-export const logStoreCases: readonly StoreCases[] = [];
+export const logStoreCases: readonly StoreCases[] = [
+  claimCases,
+  appendCases,
+  stateCases,
+  epochCases,
+  endCases,
+  readCases,
+  foreignCases,
+  sweepCases,
+  catalogueCases,
+  watchCases,
+];
 
 /** Runs one case on a store of its own. */
 export async function runStoreCase(storeCase: StoreCase, open: OpenHarness): Promise<void> {
