@@ -29,6 +29,18 @@ export const endCases: StoreCases = {
       },
     },
     {
+      title: "expects all lines that there ever were, also those that it does not keep",
+      limits: { maxLines: 3 },
+      async run(harness) {
+        const owner = await owned(harness);
+        await owner.write(lines(5));
+        expect(await owner.end({}, lines(5, 5))).toMatchObject({ next: 10 });
+        const { run, lines: stored } = await read(harness, owner.runId);
+        expect(stored).toEqual(lines(3, 7));
+        expect(run).toMatchObject({ first: 7, next: 10, expectedLogCount: 10 });
+      },
+    },
+    {
       title: "keeps the result of a completed run",
       async run(harness) {
         const owner = await owned(harness);

@@ -220,6 +220,13 @@ export async function snapshot(harness: StoreHarness, runId: string): Promise<Om
   return rest;
 }
 
+/** The same without the end of the lease, which every write of the owner moves. */
+export async function content(harness: StoreHarness, runId: string) {
+  const { run, ...rest } = await snapshot(harness, runId);
+  const { leaseUntil: _, ...kept } = run;
+  return { ...rest, run: kept };
+}
+
 /** One sweep of a process, in a period of its own. */
 export async function sweep(harness: StoreHarness, lostAfterSweeps = 4): Promise<SweepReport> {
   await harness.nextSweep();

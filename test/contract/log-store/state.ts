@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { RunKey, StoreCases, StoreHarness } from "./harness.js";
-import { claimBy, joined, line, lines, newEpoch, owned, read, sha1, snapshot, sweep } from "./scene.js";
+import { claimBy, content, joined, laterThanNow, line, lines, newEpoch, owned, read, sha1, sweep } from "./scene.js";
 
 const ONE = '{"one":{"status":"running","order":0}}';
 const TWO = '{"one":{"status":"success","order":0},"zwei":{"status":"running","order":1,"message":"ä"}}';
@@ -48,6 +48,7 @@ export const stateCases: StoreCases = {
         await first.write([], { start: true });
         const { startedAt } = (await read(harness, first.runId)).run;
         await first.release();
+        await laterThanNow(harness, first.runId);
         const second = await claimBy(harness, first.runId);
         await second.write([], { start: true });
         expect((await read(harness, first.runId)).run).toMatchObject({ status: "running", startedAt });
@@ -107,9 +108,9 @@ export const stateCases: StoreCases = {
         const owner = await owned(harness);
         const request = owner.request([], { layers: { text: ONE, replacesSha1: "" } });
         const answer = await harness.store.append(request);
-        const before = await snapshot(harness, owner.runId);
+        const before = await content(harness, owner.runId);
         expect(await harness.store.append(request)).toEqual(answer);
-        expect(await snapshot(harness, owner.runId)).toEqual(before);
+        expect(await content(harness, owner.runId)).toEqual(before);
       },
     },
     {

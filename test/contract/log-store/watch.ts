@@ -3,13 +3,18 @@ import type { Hint } from "../../../src/store.js";
 import type { StoreCases, StoreHarness } from "./harness.js";
 import { claimBy, claimRequest, joined, lines, newEpoch, owned, type Producer, read, unique, until } from "./scene.js";
 
+/** Whether a hint of something came; one without numbers only says that anything may have happened. */
+function told(hints: readonly Hint[]): boolean {
+  return hints.some((hint) => hint.next > 0);
+}
+
 /** Hints of a run, from the moment when the store is known to send them. */
 async function listen(harness: StoreHarness, producer: Producer) {
   const hints: Hint[] = [];
   const stop = harness.store.watch(producer.runId, (hint) => hints.push(hint));
   await until("the first hint comes", async () => {
-    if (hints.length === 0) await producer.write(lines(1));
-    return hints.length > 0;
+    if (!told(hints)) await producer.write(lines(1));
+    return told(hints);
   });
   const caughtUp = async () => {
     const { run } = await read(harness, producer.runId);
@@ -94,7 +99,7 @@ export const watchCases: StoreCases = {
         const owner = await claimBy(harness, runId);
         await until("a hint comes", async () => {
           await owner.write(lines(1));
-          return hints.length > 0;
+          return told(hints);
         });
       },
     },
