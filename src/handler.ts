@@ -2,53 +2,27 @@
  * The handler: a request's plain values → status, headers, body. It knows no framework, no socket and no
  * Request object; `fetch.ts` and `adapters/node.ts` are its two faces.
  */
-import type { Authorize, CorsOptions } from "./access.js";
-import { ERRORS, type LivetailError } from "./errors.js";
-import type { Reader } from "./reader.js";
-import type { CancelAnswer, LogStore } from "./store.js";
+import { type Authorize, type CorsOptions, createAccess } from "./access.js";
+import { emptyAnswer, errorAnswer, problemAnswer, withHeaders } from "./answer.js";
+import { type Clock, systemClock } from "./clock.js";
+import { createDownloads } from "./download.js";
+import { isLivetailError, LivetailError } from "./errors.js";
+import { type HandlerRequest, type HandlerResponse, isLiveBody } from "./exchange.js";
+import { isRunId } from "./protocol.js";
+import {
+  type Endpoint,
+  LIST_ROUTE,
+  type Methods,
+  OWN_ROUTES,
+  type RouteContext,
+  type RouteOptions,
+  RUN_ROUTES,
+} from "./routes.js";
+import { createStreams } from "./stream.js";
+import { Viewers } from "./viewers.js";
 
-/** A request as plain values. */
-export interface HandlerRequest {
-  method: string;
-  /** Path below the mount, undecoded, beginning with `/`, without the query. */
-  path: string;
-  /** What follows `?`, "" for none. */
-  query: string;
-  /** The URL as it came, for `authorize`. */
-  url: string;
-  /** A header's value by lower-case name. */
-  header(name: string): string | undefined;
-  /** Aborts when the viewer is gone. May be made on first use. */
-  readonly signal: AbortSignal;
-  /** The framework's own request object, for `authorize`. */
-  raw: unknown;
-  /** The path of the mount as the viewer sees it, without a trailing slash, for links in pages. */
-  mount: string;
-}
-
-/** Where a live body writes to: one viewer's connection. */
-export interface ViewerSink {
-  /** False: the viewer is behind; write no more until `onDrain` is called. */
-  write(chunk: string | Uint8Array): boolean;
-  /** Bytes written and not yet taken by the viewer's connection. */
-  readonly pendingBytes: number;
-  /** Ends the body properly. */
-  end(): void;
-  /** Cuts the connection. */
-  destroy(): void;
-}
-
-/** A body that a viewer is attached to: an event stream. */
-export interface LiveBody {
-  /** Begins to write; called once. Returns what the face calls when the connection drained or is gone. */
-  attach(sink: ViewerSink): { onDrain(): void; onClose(): void };
-}
-
-export interface HandlerResponse {
-  status: number;
-  headers: Record<string, string>;
-  body: string | Uint8Array | LiveBody | null;
-}
+export type { HandlerRequest, HandlerResponse, LiveBody, ViewerSink } from "./exchange.js";
+export type { Assets, RouteOptions, WriterHealth } from "./routes.js";
 
 /** Answers at once where it can (an idle poll), else by promise. Never throws, never rejects. */
 export type Handle = (request: HandlerRequest) => HandlerResponse | Promise<HandlerResponse>;
@@ -61,28 +35,8 @@ export interface Handler {
   viewers(): number;
 }
 
-/** What the writing side of the process tells `GET /-/health`. */
-export interface WriterHealth {
-  /** Runs that this process owns and has not ended. */
-  openRuns: number;
-  /** Lines that the store has not acknowledged yet. */
-  waitingLines: number;
-  /** Lines that were dropped since the start. */
-  droppedLines: number;
-}
-
-/** The browser bundles; null while there is none. */
-export interface Assets {
-  clientJs(): string | null;
-  panelJs(): string | null;
-}
-
 /** What `createHandler` takes. */
-export interface HandlerOptions {
-  reader: Reader;
-  store: LogStore;
-  /** Routes a cancel to the owner of a run. */
-  requestCancel(runId: string): Promise<CancelAnswer>;
+export interface HandlerOptions extends RouteOptions {
   /** Without it only reading is possible, and only of runs whose id nobody can guess. */
   authorize?: Authorize;
   /** Without it no CORS header is ever sent. */
@@ -91,19 +45,112 @@ export interface HandlerOptions {
   maxViewers?: number;
   /** The same of one run. Default 1,000. */
   maxViewersPerRun?: number;
-  health?: () => WriterHealth;
-  assets?: Assets;
   /** Hears of what `authorize` threw and of faults that no code foresees. Default: nobody. */
   onError?: (error: LivetailError) => void;
-  /** Milliseconds since 1970. Default `Date.now`. */
-  now?: () => number;
+  /** Default: the real one. */
+  clock?: Clock;
 }
 
-/** Creates the handler of a livetail: every route of the protocol, below whatever mount its faces have. */
-export function createHandler(_options: HandlerOptions): Handler {
-  return {
-    handle: () => ({ status: 503, headers: {}, body: ERRORS.STORE_UNAVAILABLE[1] }),
-    closeViewers: () => {},
-    viewers: () => 0,
+/**
+ * Creates the handler of a livetail: every route of the protocol, below whatever mount its faces have. Throws
+ * `INVALID_OPTION` for CORS options that browsers refuse. Nothing has to be closed but its viewers.
+ */
+export function createHandler(options: HandlerOptions): Handler {
+  const { reader, store, authorize, cors, maxViewers = 10_000, maxViewersPerRun = 1000 } = options;
+  const onError = options.onError ?? (() => {});
+  const access = createAccess({ authorize, cors, onError });
+  const viewers = new Viewers(maxViewers, maxViewersPerRun);
+  const streams = createStreams(options.clock ?? systemClock);
+  const downloads = createDownloads(store);
+  const context: RouteContext = { ...options, streams, downloads, viewers };
+
+  const failed = (error: unknown): HandlerResponse => {
+    if (isLivetailError(error)) {
+      if (error.status === 0) onError(error);
+      return errorAnswer(error);
+    }
+    const fault = new LivetailError("STORE_UNAVAILABLE", "The request met an unforeseen fault.", { cause: error });
+    onError(fault);
+    return errorAnswer(fault);
   };
+
+  const endpointAnswer = (
+    endpoint: Endpoint,
+    request: HandlerRequest,
+    runId: string,
+  ): HandlerResponse | Promise<HandlerResponse> => {
+    const verdict = access.check(request, runId === "" ? null : runId, endpoint.action);
+    if (verdict === null) return endpoint.answer(context, request, runId);
+    if (verdict instanceof Promise)
+      return verdict.then((refusal) => refusal ?? endpoint.answer(context, request, runId));
+    return verdict;
+  };
+
+  const dispatch = (request: HandlerRequest): HandlerResponse | Promise<HandlerResponse> => {
+    const { method, path } = request;
+    const slash = path.indexOf("/", 1);
+    const name = slash === -1 ? path.slice(1) : path.slice(1, slash);
+    const rest = slash === -1 ? "" : path.slice(slash + 1);
+    let runId = "";
+    let methods: Methods | undefined;
+    if (path.length <= 1) {
+      methods = LIST_ROUTE;
+    } else if (name === "-") {
+      methods = OWN_ROUTES.get(rest);
+    } else {
+      runId = decodeRunId(name);
+      methods = slash === -1 || rest !== "" ? RUN_ROUTES.get(rest) : undefined;
+    }
+    if (methods === undefined) return problemAnswer("RUN_NOT_FOUND", "There is nothing at this path.");
+    const asked = method === "HEAD" ? "GET" : method;
+    const endpoint = Object.hasOwn(methods, asked) ? methods[asked] : undefined;
+    if (endpoint !== undefined) return endpointAnswer(endpoint, request, runId);
+    const answer = method === "OPTIONS" ? emptyAnswer(204) : problemAnswer("METHOD_NOT_ALLOWED");
+    return withHeaders(answer, { Allow: allowedMethods(methods) });
+  };
+
+  const dress = (request: HandlerRequest, answer: HandlerResponse): HandlerResponse => {
+    const dressed = access.withCors(request, answer);
+    // A HEAD has no viewer; text is left out by the faces, which know its length.
+    return request.method === "HEAD" && isLiveBody(dressed.body) ? { ...dressed, body: null } : dressed;
+  };
+
+  return {
+    handle(request) {
+      try {
+        const answer = dispatch(request);
+        if (!(answer instanceof Promise)) return dress(request, answer);
+        return answer.catch(failed).then((late) => dress(request, late));
+      } catch (error) {
+        return dress(request, failed(error));
+      }
+    },
+
+    closeViewers() {
+      streams.endAll();
+      downloads.cutAll();
+      reader.answerHeld();
+    },
+
+    viewers: () => viewers.total,
+  };
+}
+
+/** The run id in a path segment. Throws `INVALID_RUN_ID` for what is none, however it is written. */
+function decodeRunId(segment: string): string {
+  let runId = segment;
+  if (segment.includes("%")) {
+    try {
+      runId = decodeURIComponent(segment);
+    } catch {
+      runId = "";
+    }
+  }
+  if (!isRunId(runId)) throw new LivetailError("INVALID_RUN_ID");
+  return runId;
+}
+
+function allowedMethods(methods: Methods): string {
+  const names = Object.keys(methods).flatMap((name) => (name === "GET" ? ["GET", "HEAD"] : [name]));
+  return [...names, "OPTIONS"].join(", ");
 }

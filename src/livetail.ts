@@ -242,7 +242,7 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
     store,
     requestCancel: cancelRun,
     onError: report,
-    now: clock.now,
+    clock,
     health: () => ({ openRuns: runs.size, waitingLines: backlog.lines, droppedLines: backlog.dropped }),
     assets: { clientJs: () => readAsset("livetail.js"), panelJs: () => readAsset("panel.js") },
     ...pick(options, ["authorize", "cors", "maxViewers", "maxViewersPerRun"]),

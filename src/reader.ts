@@ -2,7 +2,7 @@
 import { type Clock, systemClock } from "./clock.js";
 import { LivetailError } from "./errors.js";
 import { type FollowEvent, type FollowOptions, follow } from "./follow.js";
-import { type PollAsk, poll, type Waiting } from "./poll.js";
+import { type PollAsk, poll, UNKNOWN_RUN_MS, type Waiting } from "./poll.js";
 import type { StatusAnswer } from "./protocol.js";
 import { RunFeed } from "./run-feed.js";
 import { readStatus } from "./run-status.js";
@@ -36,6 +36,13 @@ export interface Reader {
   status(runId: string): Promise<StatusAnswer>;
   /** The shared feed of a run; it lasts for as long as somebody listens to it, and 10 s longer. */
   feed(runId: string, from: From): RunFeed;
+  /**
+   * The feed of a run, when the run was read or the store proved unreachable. A run that is not stored yet is waited
+   * for; rejects with `RUN_NOT_FOUND` after 10 s.
+   */
+  arrival(runId: string, from: From, waiting?: Waiting): Promise<RunFeed>;
+  /** Reads a run again if it has a feed: something was done to it of which the store tells nobody. */
+  refresh(runId: string): void;
   /** How many reads of runs were begun so far: a viewer's mark of when it asked. */
   readonly reads: number;
   /** Bytes that all feeds keep now. */
@@ -140,6 +147,23 @@ export function createReader(options: ReaderOptions): Reader {
     },
 
     feed: open,
+
+    async arrival(runId, from, waiting = {}) {
+      const feed = open(runId, from);
+      const until = clock.now() + UNKNOWN_RUN_MS;
+      await feed.ready();
+      while (feed.view === null && feed.unavailable === null) {
+        const leftMs = until - clock.now();
+        if (leftMs > 0 && (await feed.changes.wait(leftMs, waiting.signal))) continue;
+        dropIfEmpty(feed);
+        throw new LivetailError("RUN_NOT_FOUND");
+      }
+      return feed;
+    },
+
+    refresh(runId) {
+      void feeds.get(runId)?.fresh();
+    },
 
     get reads() {
       return reads;

@@ -4,8 +4,8 @@
  * the store by its cursor.
  */
 import type { Clock } from "./clock.js";
+import type { LiveBody, ViewerSink } from "./exchange.js";
 import { VANISHED_RUN_MS } from "./follow.js";
-import type { LiveBody, ViewerSink } from "./handler.js";
 import { formatCursor, LIMITS } from "./protocol.js";
 import type { Frames, RunFeed } from "./run-feed.js";
 import { type From, gapAt, type Position, positionOf, type RunView, resetAt, stepAt } from "./run-view.js";

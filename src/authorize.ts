@@ -1,0 +1,24 @@
+/** The question that a user answers on every request: may this be done? */
+
+/** What a request wants. `health` and `asset` are the paths below `/-/`. */
+export type Action = "read" | "list" | "cancel" | "delete" | "health" | "asset";
+
+/** What `authorize` is asked with. */
+export interface AuthorizeRequest {
+  method: string;
+  /** The URL as it came. */
+  url: string;
+  /** A header's value by lower-case name. */
+  header(name: string): string | undefined;
+  /** The framework's own request object. */
+  raw: unknown;
+  /** null where the request names no run. */
+  runId: string | null;
+  action: Action;
+}
+
+/** `true`: allowed. `false`: 403. Else a status from 400 to 599 with a message for the viewer. */
+export type AuthorizeAnswer = boolean | { status: number; message?: string | undefined };
+
+/** Decides on every request, resumes too; a preflight alone is not asked about. One that throws refuses. */
+export type Authorize = (request: AuthorizeRequest) => AuthorizeAnswer | Promise<AuthorizeAnswer>;
