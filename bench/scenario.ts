@@ -1,0 +1,20 @@
+import type { TestRedis } from "../test/support/redis.js";
+import type { Result } from "./rounds.js";
+
+/** What a scenario is given. */
+export interface BenchSetting {
+  /** A server of the benchmark's own. */
+  redis: TestRedis;
+  /** Fewer and shorter rounds: a look, not a measurement. */
+  quick: boolean;
+}
+
+/** One comparison. */
+export interface Scenario {
+  name: string;
+  /** What is compared, in one sentence. */
+  about: string;
+  /** What is counted per second. */
+  unit: string;
+  run(setting: BenchSetting): Promise<Result[]>;
+}
