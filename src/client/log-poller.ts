@@ -84,8 +84,7 @@ export class LogPoller implements AsyncIterable<LogEntry> {
     let { transport } = options;
     let running = false;
     let origin: string;
-    let controller: AbortController | undefined;
-    let cancelTimer: (() => void) | undefined;
+    let cancel: (() => void) | undefined;
     let failure: ClientError | undefined;
     let unread: LogEntry[] = [];
     let rouse: (() => void) | undefined;
@@ -111,25 +110,31 @@ export class LogPoller implements AsyncIterable<LogEntry> {
     const state = createPollState(options, emit, stop);
 
     const turn = async () => {
-      const mine = new AbortController();
+      const controller = new AbortController();
       const release = (waitSeconds || transport) && takeSlot(origin);
       const stream = release ? transport : undefined;
       const wait = release ? waitSeconds : 0;
       const asked = now();
       let cancelWatch: (() => void) | undefined;
       let delay = 0;
+      // Lets go of everything itself: a read that is aborted while its body ends may never settle (Node 20).
+      const end = () => {
+        cancelWatch?.();
+        controller.abort();
+        if (release) release();
+      };
       // A held poll may be late by 10 s; a stream is pinged every 15 s.
       const watch = () => {
         cancelWatch?.();
-        cancelWatch = setTimer(() => mine.abort(), stream ? 45_000 : wait * 1000 + 10_000);
+        if (cancel === end) cancelWatch = setTimer(() => controller.abort(), stream ? 45_000 : wait * 1000 + 10_000);
       };
-      controller = mine;
+      cancel = end;
       watch();
       try {
         delay = await request(
           `${url}${stream?.path ?? ""}?${state.query}&limit=${limit}&wait=${wait}`,
           options,
-          { ...stream?.init, signal: mine.signal },
+          { ...stream?.init, signal: controller.signal },
           async (response) => {
             watch();
             if (!stream) return state.answer(await response.json(), wait * 1000, now() - asked);
@@ -146,24 +151,20 @@ export class LogPoller implements AsyncIterable<LogEntry> {
           },
         );
       } catch (error) {
-        if (controller === mine) {
+        if (cancel === end) {
           failure = error as ClientError;
           delay = state.fail(failure, now());
         }
       }
-      cancelWatch?.();
-      mine.abort();
-      if (release) release();
-      if (controller === mine) {
-        controller = undefined;
-        cancelTimer = setTimer(wake, delay);
+      if (cancel === end) {
+        end();
+        cancel = setTimer(wake, delay);
       }
     };
 
     const wake = () => {
-      cancelTimer?.();
-      controller?.abort();
-      controller = undefined;
+      cancel?.();
+      cancel = undefined;
       paused = unread.length > MOST_UNREAD;
       if (running && !paused && !globalThis.document?.hidden) turn();
     };

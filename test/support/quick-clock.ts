@@ -4,7 +4,7 @@ export interface QuickClock {
   setTimer: (callback: () => void, ms: number) => () => void;
   /** The delays that were asked for and came to their end, in order. */
   readonly passed: number[];
-  /** The delays of `longMs` or more that are waited for. */
+  /** What is left of the delays of `longMs` or more that are waited for. */
   waiting(): number[];
   /** Moves the hands and calls what has become due. */
   advance(ms: number): void;
@@ -18,7 +18,7 @@ export function createQuickClock(longMs = 10_000): QuickClock {
   return {
     now: () => time,
     passed,
-    waiting: () => [...long.values()].map(({ ms }) => ms),
+    waiting: () => [...long.values()].map(({ at }) => at - time),
     setTimer(callback, ms) {
       if (ms < longMs) {
         const timer = setImmediate(() => {
