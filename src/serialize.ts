@@ -1,35 +1,309 @@
-/** A value → the text of one stored line. */
+/**
+ * What somebody logs → the text of one stored line: an envelope (time, level, event), the value inside it, the cap.
+ */
+import {
+  errorMessage,
+  errorText,
+  errorTrace,
+  extraErrorFields,
+  kindOf,
+  type ObjectKind,
+  readMember,
+  startWriting,
+  type Writing,
+  writeFieldsOf,
+  writeMember,
+  writeString,
+  writeThrown,
+  writeValue,
+} from "./json.js";
 import type { LogLevel } from "./protocol.js";
+import { createKeyTable } from "./redact.js";
+import { shortenJson } from "./shorten.js";
 
 /** What an encoder keeps to. */
 export interface LineEncoderOptions {
-  /** Longest line in UTF-8 bytes. Default 16,384. */
+  /** Longest line in UTF-8 bytes, at least 1,024. Default 16,384, which is the protocol's. */
   maxLineBytes?: number;
-  /** Keys whose values are secrets, besides those of the protocol. */
+  /** Names of fields whose values are secrets, besides those of the protocol; case, `_` and `-` do not count. */
   redactKeys?: readonly string[];
   /** The clock, milliseconds since 1970. Default `Date.now`. */
   now?: () => number;
 }
 
-/** Makes stored lines: always valid JSON of one line, within the cap; never throws. */
+/**
+ * Makes stored lines. Every method returns valid JSON of one line of at most `maxLineBytes`, whatever it is handed,
+ * and never throws. A line that lost something is marked `"truncated": true`.
+ */
 export interface LineEncoder {
+  /**
+   * What `run.log(value, metadata)` stores: a string as `message`; an object's own fields; an Error as `message`,
+   * `error` and `traceback` of level `error`; anything else as its text. `metadata` is nested under `metadata`.
+   */
   message(value: unknown, metadata?: unknown, bindings?: string): string;
+  /** What a StructuredLogger stores: the fields of protocol §9 at the top (also when written in camelCase), others under `metadata`. */
   event(level: LogLevel, event: string, fields: Record<string, unknown> | undefined, bindings?: string): string;
+  /** Fields that many lines share, serialised once: hand the result to `message` or `event`. Lines' own fields win. */
   bindings(fields: Record<string, unknown>): string;
-  text(line: string, stream: "stdout" | "stderr"): string;
+  /**
+   * A line that a child process printed, without its newline. A JSON object is stored as one, with a timestamp if
+   * it has none, and `stream`; `onFields` then gets its fields, so that nobody parses it again. Else it is a `message`.
+   */
+  text(line: string, stream: "stdout" | "stderr", onFields?: (fields: Record<string, unknown>) => void): string;
+  /** The line that stands where lines are missing. */
   gap(dropped: number, reason: "burst" | "store_unavailable" | "store_lost"): string;
+  /** A copy of a value as a line would store it: redacted, JSON-safe, at most `maxBytes` (default: a quarter of a line) as JSON. */
+  plain(fields: Record<string, unknown>, maxBytes?: number): Record<string, unknown>;
 }
+
+/** The protocol's cap of a line, in bytes. */
+export const MAX_LINE_BYTES = 16_384;
+const LEAST_LINE_BYTES = 1024;
+
+const TRUNCATED = ',"truncated":true';
+const UNWRITABLE = '{"level":"error","message":"a line that could not be written","truncated":true}';
 
 /** Creates an encoder. */
 export function createLineEncoder(options: LineEncoderOptions = {}): LineEncoder {
-  const now = options.now ?? Date.now;
-  const time = () => new Date(now()).toISOString();
+  const { maxLineBytes = MAX_LINE_BYTES, redactKeys, now = Date.now } = options;
+  const maxBytes = Math.max(LEAST_LINE_BYTES, maxLineBytes);
+  const partBytes = maxBytes >> 2;
+  const keys = createKeyTable(redactKeys);
+  const head = createHead(now);
+
+  function start(): Writing {
+    return startWriting(keys, maxBytes);
+  }
+
   return {
-    message: (value, metadata) => JSON.stringify({ timestamp: time(), message: String(value), metadata }),
-    event: (level, event, fields) => JSON.stringify({ timestamp: time(), level, event, metadata: fields }),
-    bindings: () => "",
-    text: (line, stream) => JSON.stringify({ timestamp: time(), message: line, stream }),
-    gap: (dropped, reason) =>
-      JSON.stringify({ timestamp: time(), level: "warn", event: "log_gap", dropped, reason }),
+    message(value, metadata, bindings = "") {
+      try {
+        const w = start();
+        return close(w, writeMessage(w, head(), bindings, value, metadata), maxBytes);
+      } catch {
+        // Only an exhausted stack leads here; what can go wrong with a value is written down where it happens.
+        return UNWRITABLE;
+      }
+    },
+
+    event(level, event, fields, bindings = "") {
+      try {
+        const w = start();
+        const open = `${head()},"level":"${level}","event":${writeString(w, String(event))}${bindings}`;
+        return close(w, fields === undefined ? open : open + writeEventFields(w, fields), maxBytes);
+      } catch {
+        return UNWRITABLE;
+      }
+    },
+
+    bindings(fields) {
+      try {
+        const w = start();
+        const text = close(w, `{${place(w, fields, "bindings").top.slice(1)}`, partBytes);
+        return text === "{}" ? "" : `,${text.slice(1, -1)}`;
+      } catch {
+        return TRUNCATED;
+      }
+    },
+
+    text(text, stream, onFields) {
+      const fields = parseObject(text);
+      if (fields !== undefined) onFields?.(fields);
+      try {
+        const w = start();
+        if (fields === undefined) {
+          return close(w, `${head()},"message":${writeString(w, text)},"stream":"${stream}"`, maxBytes);
+        }
+        const open = writeOwn(w, head(), "", fields, undefined);
+        return close(w, Object.hasOwn(fields, "stream") ? open : `${open},"stream":"${stream}"`, maxBytes);
+      } catch {
+        return UNWRITABLE;
+      }
+    },
+
+    gap(dropped, reason) {
+      return `${head()},"level":"warn","event":"log_gap","dropped":${dropped},"reason":"${reason}"}`;
+    },
+
+    plain(fields, most = partBytes) {
+      try {
+        const w = start();
+        const text = close(w, `{${writeFieldsOf(w, fields, Object.keys).slice(1)}`, Math.max(512, most));
+        return JSON.parse(text) as Record<string, unknown>;
+      } catch (error) {
+        return { error: errorText(error), truncated: true };
+      }
+    },
   };
+}
+
+/** Makes the beginning of every line, `{"timestamp":"…"`; formatting a time costs as much as the rest of a short line. */
+function createHead(now: () => number): () => string {
+  let at = Number.NaN;
+  let text = "";
+  return () => {
+    const ms = now();
+    if (ms !== at) {
+      text = `{"timestamp":"${new Date(ms).toISOString()}"`;
+      at = ms;
+    }
+    return text;
+  };
+}
+
+/** Closes the object whose text begins with `open`, and cuts it to `maxBytes`. */
+function close(w: Writing, open: string, maxBytes: number): string {
+  const flag = w.lost ? TRUNCATED : "";
+  const text = `${open}${open === "{" ? flag.slice(1) : flag}}`;
+  // A UTF-16 unit takes at most three bytes: most lines need not be measured.
+  if (text.length * 3 <= maxBytes || Buffer.byteLength(text) <= maxBytes) return text;
+  return shortenJson(text, maxBytes);
+}
+
+/** What an object is written as; undefined for what is none. */
+function kindOfAny(value: unknown): ObjectKind | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  try {
+    return kindOf(value);
+  } catch {
+    return "opaque";
+  }
+}
+
+function writeMessage(w: Writing, head: string, bindings: string, value: unknown, metadata: unknown): string {
+  if (typeof value === "string") {
+    return `${head}${bindings},"message":${writeString(w, value)}${writeMetadata(w, "", metadata)}`;
+  }
+  const kind = kindOfAny(value);
+  if (kind === "fields") return writeOwn(w, head, bindings, value as object, metadata);
+  if (kind === "error") {
+    const error = value as object;
+    const extras = writeFieldsOf(w, error, extraErrorFields);
+    const message = `,"message":${writeString(w, errorMessage(error))}${writeError(w, error)}`;
+    return `${head},"level":"error"${bindings}${message}${writeMetadata(w, extras, metadata)}`;
+  }
+  const { room } = w;
+  const text = writeValue(w, value) ?? "undefined";
+  if (kind === "json" && text.startsWith("{")) {
+    // A toJSON that answered with fields: they are the line's.
+    w.room = room;
+    return writeOwn(w, head, bindings, JSON.parse(text) as object, metadata);
+  }
+  const message = text.startsWith('"') ? text : writeString(w, text);
+  return `${head}${bindings},"message":${message}${writeMetadata(w, "", metadata)}`;
+}
+
+/** Writes an object as a line of its own: its fields, and the time unless it has one. */
+function writeOwn(w: Writing, head: string, bindings: string, fields: object, metadata: unknown): string {
+  const parts = place(w, fields, "own");
+  const open = parts.time === undefined ? head : `{"timestamp":${parts.time}`;
+  return `${open}${bindings}${parts.top}${writeMetadata(w, parts.rest, metadata)}`;
+}
+
+function writeEventFields(w: Writing, fields: unknown): string {
+  const kind = kindOfAny(fields);
+  if (kind !== "fields") return writeMetadata(w, "", fields);
+  const { top, rest } = place(w, fields as object, "event");
+  return rest === "" ? top : `${top},"metadata":{${rest.slice(1)}}`;
+}
+
+/** Writes `,"metadata":…` of the fields in `rest` and of what was given; an Error stands beside it, at the top. */
+function writeMetadata(w: Writing, rest: string, given: unknown): string {
+  if (given === undefined || given === null) return rest === "" ? "" : `,"metadata":{${rest.slice(1)}}`;
+  if (kindOfAny(given) === "error") {
+    const extras = writeFieldsOf(w, given as object, extraErrorFields);
+    return writeError(w, given as object) + writeMetadata(w, rest + extras, undefined);
+  }
+  const value = writeValue(w, given);
+  if (value === undefined || value === "{}") return writeMetadata(w, rest, undefined);
+  if (rest === "") return `,"metadata":${value}`;
+  return `,"metadata":{${addMetadata(rest, value).slice(1)}}`;
+}
+
+/** Adds the fields of `metadata` to others; what is no object is a field of its own. */
+function addMetadata(fields: string, metadata: string): string {
+  if (metadata === "{}") return fields;
+  return metadata.startsWith("{") ? `${fields},${metadata.slice(1, -1)}` : `${fields},"metadata":${metadata}`;
+}
+
+function writeError(w: Writing, error: object): string {
+  return `,"error":${writeString(w, errorText(error))},"traceback":${writeString(w, errorTrace(error))}`;
+}
+
+/** Where fields go: `event` lines keep those of protocol §9 at the top, `own` lines and `bindings` all. */
+type Placing = "event" | "own" | "bindings";
+
+/** Fields as text, each with a comma before it. */
+interface Placed {
+  time: string | undefined;
+  top: string;
+  /** What goes under `metadata`. */
+  rest: string;
+}
+
+function place(w: Writing, fields: object, placing: Placing): Placed {
+  const placed: Placed = { time: undefined, top: "", rest: "" };
+  w.path.push(fields);
+  try {
+    for (const name of Object.keys(fields)) {
+      if (w.room < 0) {
+        w.lost = true;
+        break;
+      }
+      const key = w.keys(name);
+      if (key.special && placeSpecial(w, placed, fields, name, placing)) continue;
+      const value = writeMember(w, fields, name, key.secret);
+      if (value === undefined) continue;
+      if (key.altered) w.lost = true;
+      w.room -= key.json.length;
+      if (placing === "own") placed.top += key.json + value;
+      else if (key.top !== undefined) placed.top += key.top + value;
+      else if (placing === "event") placed.rest += key.json + value;
+      else placed.top += key.json + value;
+    }
+  } catch (error) {
+    placed.top += `,"error":${writeThrown(w, error)}`;
+  }
+  w.path.pop();
+  return placed;
+}
+
+/** Places a field that has a meaning of its own; false when it is like any other here. */
+function placeSpecial(w: Writing, placed: Placed, fields: object, name: string, placing: Placing): boolean {
+  if (name === "error" || name === "err") {
+    const error = readMember(fields, name);
+    if (kindOfAny(error) !== "error") return false;
+    placed.top += writeError(w, error as object);
+    placed.rest += writeFieldsOf(w, error as object, extraErrorFields);
+    return true;
+  }
+  if (name === "metadata") {
+    const value = writeMember(w, fields, name, false);
+    if (value === undefined) return true;
+    if (placing === "bindings") placed.top = addMetadata(placed.top, value);
+    else placed.rest = addMetadata(placed.rest, value);
+    return true;
+  }
+  // The envelope is the line's own: bindings cannot set it, and an event's field of such a name is metadata.
+  if (placing !== "own") return placing === "bindings";
+  if (name === "timestamp") {
+    const value = writeMember(w, fields, name, false);
+    if (value !== "null") placed.time = value;
+    return true;
+  }
+  if (name === "truncated" && readMember(fields, name) === true) {
+    w.lost = true;
+    return true;
+  }
+  return false;
+}
+
+/** The fields of a line that is a JSON object; undefined for any other. */
+function parseObject(text: string): Record<string, unknown> | undefined {
+  if (!/^\s*\{/.test(text)) return undefined;
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,0 +1,327 @@
+/**
+ * Any value → JSON text that says what it was: secrets redacted, nothing thrown, its size bounded while it is
+ * written. Each property is read once. What JSON has no word for is described in one; what is lost is noted.
+ */
+import { cutText, type KeyTable, REDACTED, wellFormed } from "./redact.js";
+
+/** Objects within objects beyond this are not written: nobody reads them, and readers recurse. */
+const MAX_DEPTH = 32;
+
+/** Strings count with at most this much against `room`; see `shorten.ts`, which cuts them to it before it drops a field. */
+const STRING_SHARE = 64;
+
+/** Short strings of these characters are JSON as they are. Quoting them by hand halves the cost of a line. */
+const PLAIN = /^[ !#-[\]-~\u00a0-\ud7ff\ue000-\uffff]*$/;
+const PLAIN_LENGTH = 256;
+
+/** One value being written. */
+export interface Writing {
+  readonly keys: KeyTable;
+  /** Bytes left for fields; below 0 the text cannot fit any more, however short its strings are cut. */
+  room: number;
+  /** UTF-16 units left for long strings, so that the text has an end. */
+  units: number;
+  /** A string is cut to this at once. */
+  readonly maxUnits: number;
+  /** What was written does not say everything that the value said. */
+  lost: boolean;
+  /** The objects that are being written, outermost first. */
+  readonly path: object[];
+}
+
+/** Begins to write a value whose text shall have at most `maxBytes`; it may come out longer, by a factor. */
+export function startWriting(keys: KeyTable, maxBytes: number): Writing {
+  return { keys, room: maxBytes, units: 32 * maxBytes, maxUnits: maxBytes, lost: false, path: [] };
+}
+
+/** Writes a string. */
+export function writeString(w: Writing, text: string): string {
+  const length = text.length;
+  w.room -= length < STRING_SHARE ? length + 2 : STRING_SHARE + 2;
+  if (length <= PLAIN_LENGTH && PLAIN.test(text)) return `"${text}"`;
+  return writeAnyString(w, text);
+}
+
+function writeAnyString(w: Writing, text: string): string {
+  const kept = cutText(text, w.units > 0 ? w.maxUnits : STRING_SHARE);
+  w.units -= kept.length;
+  if (kept !== text) w.lost = true;
+  const json = JSON.stringify(kept);
+  if (!json.includes("\\ud")) return json;
+  const repaired = wellFormed(kept);
+  if (repaired === kept) return json;
+  w.lost = true;
+  return JSON.stringify(repaired);
+}
+
+/** Writes a value; undefined where JSON leaves a field out. Throws only when the stack is exhausted. */
+export function writeValue(w: Writing, value: unknown): string | undefined {
+  switch (typeof value) {
+    case "string":
+      return writeString(w, value);
+    case "number": {
+      const text = String(value);
+      w.room -= text.length;
+      return Number.isFinite(value) ? text : `"${text}"`;
+    }
+    case "boolean":
+      w.room -= 4;
+      return value ? "true" : "false";
+    case "undefined":
+      return undefined;
+    case "bigint":
+      return writeString(w, String(value));
+    case "symbol":
+      w.lost = true;
+      return writeString(w, String(value));
+    case "function":
+      w.lost = true;
+      return writeString(w, `[function ${value.name}]`);
+    case "object":
+      return value === null ? writeNull(w) : writeObject(w, value);
+  }
+}
+
+function writeNull(w: Writing): string {
+  w.room -= 4;
+  return "null";
+}
+
+/** What an object is written as. `json`: it has a toJSON. `opaque`: it has no fields to show. */
+export type ObjectKind = "fields" | "array" | "error" | "date" | "bytes" | "map" | "set" | "json" | "opaque";
+
+/** Tells what an object is written as; throws what a proxy throws. */
+export function kindOf(value: object): ObjectKind {
+  if (Array.isArray(value)) return "array";
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    if (value instanceof Error || Object.prototype.toString.call(value) === "[object Error]") return "error";
+    if (value instanceof Date) return "date";
+    if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return "bytes";
+    if (value instanceof Map) return "map";
+    if (value instanceof Set) return "set";
+    if (!hasToJson(value) && Object.keys(value).length === 0) return "opaque";
+  }
+  return hasToJson(value) ? "json" : "fields";
+}
+
+function hasToJson(value: object): boolean {
+  return typeof (value as { toJSON?: unknown }).toJSON === "function";
+}
+
+function writeObject(w: Writing, value: object): string | undefined {
+  if (w.path.includes(value)) {
+    w.lost = true;
+    return writeString(w, "[circular]");
+  }
+  if (w.path.length >= MAX_DEPTH) {
+    w.lost = true;
+    return writeString(w, "[too deep]");
+  }
+  w.path.push(value);
+  try {
+    return writeKind(w, value, kindOf(value));
+  } catch (error) {
+    return writeThrown(w, error);
+  } finally {
+    w.path.pop();
+  }
+}
+
+function writeKind(w: Writing, value: object, kind: ObjectKind): string | undefined {
+  switch (kind) {
+    case "array":
+      return writeItems(w, value as unknown[], (value as unknown[]).length);
+    case "error":
+      return wrap(writeFields(w, value, errorFields(value)));
+    case "date":
+      return writeString(w, dateText(value as Date));
+    case "bytes":
+      return writeString(w, bytesText(w, value as ArrayBufferView | ArrayBuffer));
+    case "map":
+      return writeMap(w, value as Map<unknown, unknown>);
+    case "set":
+      return writeItems(w, value as Set<unknown>, (value as Set<unknown>).size);
+    case "json":
+      return writeJson(w, value);
+    case "opaque":
+      return writeOpaque(w, value);
+    case "fields":
+      return wrap(writeFields(w, value, Object.keys(value)));
+  }
+}
+
+/** `,"a":1,"b":2` → `{"a":1,"b":2}` */
+function wrap(fields: string): string {
+  return fields === "" ? "{}" : `{${fields.slice(1)}}`;
+}
+
+/** Writes the fields of an object that `namesOf` names, each with a comma before it: `,"a":1,"b":2`. Never throws. */
+export function writeFieldsOf(w: Writing, holder: object, namesOf: (holder: object) => readonly string[]): string {
+  w.path.push(holder);
+  try {
+    return writeFields(w, holder, namesOf(holder));
+  } catch (error) {
+    return `,"error":${writeThrown(w, error)}`;
+  } finally {
+    w.path.pop();
+  }
+}
+
+function writeFields(w: Writing, holder: object, names: readonly string[]): string {
+  let text = "";
+  for (const name of names) {
+    if (w.room < 0) {
+      w.lost = true;
+      break;
+    }
+    const key = w.keys(name);
+    const value = writeMember(w, holder, name, key.secret);
+    if (value === undefined) continue;
+    if (key.altered) w.lost = true;
+    w.room -= key.json.length;
+    text += key.json + value;
+  }
+  return text;
+}
+
+/** Writes one property's value; undefined where JSON leaves it out. A getter that throws becomes what it threw. */
+export function writeMember(w: Writing, holder: object, name: string, secret: boolean): string | undefined {
+  try {
+    const value = (holder as Record<string, unknown>)[name];
+    if (secret && value !== undefined) return REDACTED;
+    return writeValue(w, value);
+  } catch (error) {
+    return writeThrown(w, error);
+  }
+}
+
+/** Reads a property; undefined when its getter throws. */
+export function readMember(holder: object, name: string): unknown {
+  try {
+    return (holder as Record<string, unknown>)[name];
+  } catch {
+    return undefined;
+  }
+}
+
+function writeItems(w: Writing, items: Iterable<unknown>, count: number): string {
+  let text = "";
+  let written = 0;
+  for (const item of items) {
+    if (w.room < 0) {
+      w.lost = true;
+      text += `,"[${count - written} more]"`;
+      break;
+    }
+    w.room -= 1;
+    text += `,${writeValue(w, item) ?? writeNull(w)}`;
+    written++;
+  }
+  return `[${text.slice(1)}]`;
+}
+
+function writeMap(w: Writing, map: Map<unknown, unknown>): string {
+  let named = true;
+  for (const key of map.keys()) {
+    if (typeof key !== "string") {
+      named = false;
+      break;
+    }
+  }
+  if (!named) return writeItems(w, map, map.size);
+  let text = "";
+  for (const [name, member] of map as Map<string, unknown>) {
+    if (w.room < 0) {
+      w.lost = true;
+      break;
+    }
+    text += writeFields(w, { [name]: member }, [name]);
+  }
+  return wrap(text);
+}
+
+function writeJson(w: Writing, value: object): string | undefined {
+  const replacement = (value as { toJSON(key: string): unknown }).toJSON("");
+  if (typeof replacement !== "object" || replacement === null) return writeValue(w, replacement);
+  // A toJSON is asked once, as JSON.stringify does; it may answer with the object itself.
+  if (!hasToJson(replacement)) return writeValue(w, replacement);
+  return wrap(writeFields(w, replacement, Object.keys(replacement)));
+}
+
+function writeOpaque(w: Writing, value: object): string {
+  const text = String(value);
+  if (!text.startsWith("[object ")) return writeString(w, text);
+  w.lost = true;
+  const name: unknown = value.constructor?.name;
+  return writeString(w, typeof name === "string" && name !== "" ? `[${name}]` : text);
+}
+
+/** Writes what a getter, a toJSON or a proxy threw, in place of the value. */
+export function writeThrown(w: Writing, error: unknown): string {
+  w.lost = true;
+  return writeString(w, `[threw ${errorText(error)}]`);
+}
+
+function dateText(date: Date): string {
+  return Number.isNaN(date.getTime()) ? "Invalid Date" : date.toISOString();
+}
+
+function bytesText(w: Writing, bytes: ArrayBufferView | ArrayBuffer): string {
+  const name = bytes.constructor.name;
+  if (bytes instanceof ArrayBuffer || bytes instanceof DataView) {
+    w.lost = true;
+    return `[${name} of ${bytes.byteLength} bytes]`;
+  }
+  const items = bytes as unknown as { length: number; subarray(from: number, to: number): { join(by: string): string } };
+  const shown = items.subarray(0, 16).join(", ");
+  if (items.length <= 16) return `${name} [${shown}]`;
+  w.lost = true;
+  return `${name} [${shown}, … ${items.length - 16} more]`;
+}
+
+const ERROR_FIELDS = ["name", "message", "stack", "cause", "errors"];
+
+function errorFields(error: object): string[] {
+  return [...ERROR_FIELDS, ...extraErrorFields(error)];
+}
+
+/** Names of the fields that an error carries beyond what every error has; throws what a proxy throws. */
+export function extraErrorFields(error: object): string[] {
+  return Object.keys(error).filter((name) => !ERROR_FIELDS.includes(name));
+}
+
+/** The message of an error, or all that can be said of it when it has none. Never throws. */
+export function errorMessage(error: object): string {
+  const message = readMember(error, "message");
+  return typeof message === "string" && message !== "" ? message : errorText(error);
+}
+
+/** `TypeError: no such thing`, of whatever was thrown. Never throws. */
+export function errorText(error: unknown): string {
+  try {
+    if (typeof error !== "object" || error === null) return String(error);
+    const { name, message } = error as { name?: unknown; message?: unknown };
+    if (typeof message !== "string") return String(error);
+    return typeof name === "string" && name !== "" ? `${name}: ${message}` : message;
+  } catch {
+    return "an unreadable error";
+  }
+}
+
+/** The stack of an error, of its causes, and of the first errors that an AggregateError holds. Never throws. */
+export function errorTrace(error: unknown, depth = 0): string {
+  let text = errorText(error);
+  if (typeof error !== "object" || error === null || depth >= 8) return text;
+  try {
+    const { stack, cause, errors } = error as { stack?: unknown; cause?: unknown; errors?: unknown };
+    if (typeof stack === "string") text = stack;
+    if (Array.isArray(errors)) {
+      for (const one of errors.slice(0, 8)) text += `\nOne of: ${errorTrace(one, depth + 4)}`;
+    }
+    if (cause !== undefined && cause !== error) text += `\nCaused by: ${errorTrace(cause, depth + 1)}`;
+  } catch {
+    // What could be read of it has to do.
+  }
+  return text;
+}

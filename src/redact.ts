@@ -1,0 +1,89 @@
+/**
+ * What the name of a field means to whoever writes it down: how it is spelled in JSON, whether its value is a
+ * secret, and whether it stands at the top of an event's line.
+ */
+import { TOP_NAMES } from "./fields.js";
+
+/** Names whose values are never stored, protocol §7. */
+const SECRET_NAMES = [
+  "authorization",
+  "cookie",
+  "set-cookie",
+  "password",
+  "token",
+  "secret",
+  "api_key",
+  "apikey",
+  "access_token",
+  "refresh_token",
+];
+
+const SPECIAL_NAMES = new Set(["timestamp", "level", "event", "truncated", "metadata", "error", "err"]);
+
+/** What stands in place of a secret, as JSON text. */
+export const REDACTED = '"[redacted]"';
+
+/** A longer name is cut, in UTF-16 units. */
+const MAX_NAME = 256;
+
+/** A field's name, looked up once. */
+export interface Key {
+  /** `,"name":` */
+  readonly json: string;
+  /** `,"stored_name":` when the field stands at the top of an event's line. */
+  readonly top: string | undefined;
+  readonly secret: boolean;
+  /** It has a meaning of its own in a line: the envelope's fields, `metadata`, and those that may hold an Error. */
+  readonly special: boolean;
+  /** The name could not be kept as it was. */
+  readonly altered: boolean;
+}
+
+/** Looks a name up. */
+export type KeyTable = (name: string) => Key;
+
+/** `apiKey`, `API_KEY` and `api-key` are one name: people write all of them. */
+function fold(name: string): string {
+  return name.toLowerCase().replace(/[_-]/g, "");
+}
+
+/** Creates the look-up; `redactKeys` are names of secrets besides the protocol's. Case, `_` and `-` do not count. */
+export function createKeyTable(redactKeys: readonly string[] = []): KeyTable {
+  const secrets = new Set([...SECRET_NAMES, ...redactKeys].map((name) => fold(String(name))));
+  // Services use few names again and again; where ids are names, the table begins anew now and then.
+  const known = new Map<string, Key>();
+
+  function look(name: string): Key {
+    const kept = wellFormed(cutText(name, MAX_NAME));
+    const top = TOP_NAMES.get(name);
+    return {
+      json: `,${JSON.stringify(kept)}:`,
+      top: top === undefined ? undefined : `,"${top}":`,
+      secret: secrets.has(fold(name)),
+      special: SPECIAL_NAMES.has(name),
+      altered: kept !== name,
+    };
+  }
+
+  return (name) => {
+    let key = known.get(name);
+    if (key === undefined) {
+      key = look(name);
+      if (known.size >= 1024) known.clear();
+      if (name.length <= MAX_NAME) known.set(name, key);
+    }
+    return key;
+  };
+}
+
+/** The text without what could not be encoded: lone surrogates become U+FFFD, as `toWellFormed` does. */
+export function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, "\ufffd");
+}
+
+/** The first `length` UTF-16 units of a text, one less where a surrogate pair would be cut in two. */
+export function cutText(text: string, length: number): string {
+  if (text.length <= length) return text;
+  const last = text.charCodeAt(length - 1);
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? length - 1 : length);
+}
