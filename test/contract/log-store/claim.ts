@@ -197,6 +197,8 @@ export const claimCases: StoreCases = {
         const before = await snapshot(harness, runId);
         const again = await harness.store.claim(claimRequest(runId, { owner: null }));
         expect(again).toMatchObject({ code: "OK", created: false, fence: 0, attempt: 0 });
+        await harness.changeServer();
+        expect(await harness.store.claim(claimRequest(runId, { owner: null }))).toEqual(again);
         expect(await snapshot(harness, runId)).toEqual(before);
       },
     },

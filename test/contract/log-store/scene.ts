@@ -239,12 +239,15 @@ export async function sweep(harness: StoreHarness, lostAfterSweeps = 4): Promise
   });
 }
 
-/** Waits until `condition` answers true (asking again every few milliseconds), at most `deadlineMs`. */
-export async function until(
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-  deadlineMs = 5000,
-): Promise<void> {
+let deadlineMs = 5000;
+
+/** How long cases wait for a condition from now on, in milliseconds. Default 5,000. */
+export function setDeadline(ms: number): void {
+  deadlineMs = ms;
+}
+
+/** Waits until `condition` answers true, asking again every few milliseconds, until the deadline. */
+export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + deadlineMs;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`waited ${deadlineMs} ms in vain: ${what}`);

@@ -156,6 +156,16 @@ export const sweepCases: StoreCases = {
       },
     },
     {
+      title: "gives a run that was given back all the time again that a new one has",
+      async run(harness) {
+        const created = await owned(harness, { owner: null });
+        await harness.ageQueued(created.runId);
+        const owner = await claimBy(harness, created.runId);
+        await owner.release();
+        expect(await sweep(harness)).toEqual({ swept: true, ended: [], stalled: [] });
+      },
+    },
+    {
       title: "leaves a run alone that was taken late, but before the sweep",
       async run(harness) {
         const created = await owned(harness, { owner: null });
