@@ -413,6 +413,7 @@ export class Writer implements BacklogMember {
   }
 
   async #sendClose(closing: Closing): Promise<void> {
+    this.#numberUnsent();
     const batch = this.#nextBatch() ?? { first: this.#next, upto: this.#next, lines: [] };
     this.#closeSent = true;
     const request = this.#request(batch);

@@ -68,7 +68,8 @@ describe("the writer", () => {
     const run = livetail.createOperationRun("job", "chaos");
     for (let i = 0; i < 900; i++) {
       run.log(`line ${i}`);
-      if (i % 30 === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (i % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (i % 50 === 0) await run.flush();
     }
     const outcome = await run.complete();
     expect(outcome).toEqual({ status: "completed", stored: true });

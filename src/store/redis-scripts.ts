@@ -206,10 +206,12 @@ local now = now_ms()
 local version = integer(meta[7])
 local buffer = measure(integer(meta[4]), integer(meta[5]), integer(meta[6]))
 
+local visible = false
 -- On an older copy the newer fence is written with its owner and lease.
 if owner ~= '' and fence > stored_fence then
   redis.call('HSET', META, 'fence', fence, 'owner', owner, 'owner_url', owner_url, 'lease_until', now + lease_ms)
   stored_owner = owner
+  visible = true
 end
 
 local moved = server ~= '' and (meta[3] or '') ~= server
@@ -228,7 +230,6 @@ if not stored_have and count > 0 and integer(redis.call('HGET', META, 'producers
   return { 'TOO_MANY_PRODUCERS' }
 end
 
-local visible = false
 local stored = have < upto and count > 0
 if stored then
   if not stored_have then redis.call('HINCRBY', META, 'producers', 1) end
@@ -327,7 +328,7 @@ elseif server ~= '' and m[13] ~= server then
   redis.call('HSET', META, 'epoch', new_epoch, 'server', server)
 end
 local buffer = measure(integer(m[2]), integer(m[14]), integer(m[15]))
-if held ~= '' then push(buffer, ARGV, 12, 12, max_lines, max_bytes) end
+if held ~= '' and held ~= owner then push(buffer, ARGV, 12, 12, max_lines, max_bytes) end
 redis.call('HSET', META, 'fence', math.max(integer(m[6]) + 1, now), 'attempt', integer(m[7]) + 1,
   'claim', producer, 'owner', owner, 'owner_url', owner_url, 'lease_until', now + lease_ms, 'stalled_sweeps', 0,
   'next', buffer.next, 'len', buffer.len, 'bytes', buffer.bytes, 'updated_at', now)
