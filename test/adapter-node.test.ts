@@ -32,6 +32,8 @@ function text(body: HandlerResponse["body"], status = 200): HandlerResponse {
   return { status, headers: { "Content-Type": "text/plain; charset=utf-8" }, body };
 }
 
+const FRAME = `data: ${JSON.stringify({ pad: "x".repeat(100_000) })}\n\n`;
+
 /** A live body whose sink and calls the test holds. */
 function liveBody() {
   const attached = deferred<ViewerSink>();
@@ -211,8 +213,10 @@ describe("the node bridge, answering", () => {
   it("writes nothing to a response that somebody else has answered", async () => {
     const serve = createNodeHandler(handlerOf(() => text("ours")));
     const url = await listen((req, res) => {
-      res.end("theirs");
+      res.writeHead(200);
+      res.write("the");
       serve(req, res);
+      setImmediate(() => res.end("irs"));
     });
     expect((await ask(url, "/")).text).toBe("theirs");
   });
@@ -345,7 +349,8 @@ describe("the node bridge, streaming", () => {
   it("sends the headers before the first chunk, then each chunk at once, and ends the connection at the end", async () => {
     const live = liveBody();
     const url = await listen(createNodeHandler(handlerOf(() => live.answer)));
-    const stream = await openStream(url, "/");
+    const agent = new Agent({ keepAlive: true });
+    const stream = await openStream(url, "/", { agent });
     expect(stream.status).toBe(200);
     expect(stream.headers.connection).toBe("close");
     const sink = await live.sink;
@@ -356,7 +361,8 @@ describe("the node bridge, streaming", () => {
     sink.end();
     expect(await stream.next()).toBeNull();
     await vi.waitFor(() => expect(live.calls.close).toBe(1));
-    expect(sink.write("more")).toBe(false);
+    for (const late of ["more", "and more"]) expect(sink.write(late)).toBe(false);
+    agent.destroy();
   });
 
   it("says when a viewer falls behind, how far, and when it has caught up", async () => {
@@ -364,18 +370,27 @@ describe("the node bridge, streaming", () => {
     const url = await listen(createNodeHandler(handlerOf(() => live.answer)));
     const stream = await openStream(url, "/");
     const sink = await live.sink;
-    const frame = `data: ${JSON.stringify({ pad: "x".repeat(100_000) })}\n\n`;
-    let written = 0;
-    while (sink.write(frame)) written += 1;
     // What the operating system does not take stays with us and is counted.
-    for (let more = 0; more < 100; more += 1) sink.write(frame);
-    written += 101;
+    const answers = Array.from({ length: 100 }, () => sink.write(FRAME));
+    expect(answers.at(-1)).toBe(false);
     expect(sink.pendingBytes).toBeGreaterThan(1_000_000);
+    await new Promise(setImmediate);
     expect(live.calls.drain).toBe(0);
-    for (let read = 0; read < written; read += 1) expect((await stream.next())?.data.pad).toHaveLength(100_000);
+    for (let read = 0; read < 100; read += 1) expect((await stream.next())?.data.pad).toHaveLength(100_000);
     await vi.waitFor(() => expect(live.calls.drain).toBe(1));
     expect(sink.pendingBytes).toBe(0);
     stream.vanish();
+  });
+
+  it("delivers what was written before the end to a viewer that is behind, and nothing after it", async () => {
+    const live = liveBody();
+    const url = await listen(createNodeHandler(handlerOf(() => live.answer)));
+    const stream = await openStream(url, "/");
+    const sink = await live.sink;
+    for (let written = 0; written < 100; written += 1) sink.write(FRAME);
+    sink.end();
+    expect(sink.write(FRAME)).toBe(false);
+    expect(await stream.rest()).toHaveLength(100);
   });
 
   it("tells the body once when its viewer vanishes while it is behind, and takes no more", async () => {
@@ -383,8 +398,8 @@ describe("the node bridge, streaming", () => {
     const url = await listen(createNodeHandler(handlerOf(() => live.answer)));
     const stream = await openStream(url, "/");
     const sink = await live.sink;
-    const chunk = new Uint8Array(1_000_000).fill(32);
-    while (sink.write(chunk));
+    const chunk = new Uint8Array(10_000_000).fill(32);
+    expect(sink.write(chunk)).toBe(false);
     stream.vanish();
     await vi.waitFor(() => expect(live.calls.close).toBe(1));
     expect(sink.write(chunk)).toBe(false);

@@ -101,7 +101,7 @@ export function isLive(body: HandlerResponse["body"]): body is LiveBody {
 
 function attachViewer(req: IncomingMessage, res: ServerResponse, body: LiveBody): void {
   res.flushHeaders();
-  if (req.httpVersionMajor < 2) res.socket?.setNoDelay(true);
+  res.socket?.setNoDelay(true);
   // A request body that nobody reads would stand between the socket and the news that the viewer has gone.
   req.resume();
   const flush = (res as { flush?: () => void }).flush?.bind(res);
@@ -119,7 +119,7 @@ function attachViewer(req: IncomingMessage, res: ServerResponse, body: LiveBody)
     destroy: () => void res.destroy(),
   });
   res.on("drain", () => viewer.onDrain());
-  res.once("error", () => res.destroy());
+  res.on("error", () => res.destroy());
   res.once("close", () => viewer.onClose());
 }
 
