@@ -1,0 +1,50 @@
+import { Cluster } from "ioredis";
+import { Cluster as Cluster6 } from "ioredis6";
+import { afterAll, describe, expect, it } from "vitest";
+import { createLivetail } from "../src/livetail.js";
+import { startRedisCluster } from "./support/redis.js";
+
+const cluster = await startRedisCluster();
+const nodes = cluster.nodes.map(({ port }) => ({ host: "127.0.0.1", port }));
+afterAll(() => cluster.stop());
+
+describe.each([
+  ["ioredis 5", () => new Cluster(nodes)],
+  ["ioredis 6", () => new Cluster6(nodes)],
+])("a Redis Cluster by %s", (name, connect) => {
+  it("keeps the keys of a run in one slot and carries runs, children, lists and cancels", async () => {
+    const client = connect();
+    const errors: string[] = [];
+    const livetail = createLivetail({ redis: client, keyPrefix: `${name}:`, onError: (error) => errors.push(error.message) });
+    const parent = livetail.createOperationRun("bulk", "parent");
+    const runs = Array.from({ length: 12 }, (_, i) =>
+      livetail.createOperationRun(`job-${i}`, "child", { parentId: parent.id }),
+    );
+    await Promise.all([parent.ready, ...runs.map((run) => run.ready)]);
+    for (const run of runs) for (let i = 0; i < 50; i++) run.log(`line ${i}`);
+    await Promise.all(runs.map((run) => run.complete({ subject: run.subjectId })));
+    for (const run of runs) {
+      const answer = await livetail.store.read({ runId: run.id, from: { kind: "tail", count: 1 }, limit: 1, known: null });
+      expect(answer?.run).toMatchObject({ status: "completed", next: 50 });
+      expect(JSON.parse(answer?.lines[0] ?? "{}").message).toBe("line 49");
+      expect(await livetail.store.readResult(run.id)).toBe(JSON.stringify({ subject: run.subjectId }));
+    }
+    const hinted = new Promise<void>((resolve) => {
+      const unwatch = livetail.store.watch(parent.id, () => {
+        unwatch();
+        resolve();
+      });
+    });
+    expect(await livetail.store.list({ parentId: parent.id, limit: 100 })).toHaveLength(12);
+    expect(await livetail.latestRun("job-3")).toBe(runs[3]?.id);
+    parent.log("done");
+    await hinted;
+    expect(await livetail.cancelRun(parent.id)).toMatchObject({ code: "OK", cancelRequested: true });
+    expect(await parent.fail("stopped")).toEqual({ status: "cancelled", stored: true });
+    const sweep = { periodMs: 1000, lostAfterSweeps: 4, newEpoch: () => "e", ownerLostLine: () => "{}", neverStartedLine: () => "{}" };
+    expect(await livetail.store.sweep(sweep)).toEqual({ swept: true, ended: [], stalled: [] });
+    expect(errors).toEqual([]);
+    await livetail.close();
+    client.disconnect();
+  }, 30_000);
+});
