@@ -9,6 +9,10 @@ import { type Contender, measureInRounds } from "./rounds.js";
 import type { Scenario } from "./scenario.js";
 
 const CONNECTIONS = 32;
+const SERVERS = [
+  ["http", "node:http"],
+  ["fastify", "Fastify"],
+] as const;
 
 export const idlePolls: Scenario = {
   name: "idle-polls",
@@ -18,50 +22,35 @@ export const idlePolls: Scenario = {
     const seconds = quick ? 1 : 3;
     const livetail = createLivetail({ redis: redis.url });
     const children: ChildProcess[] = [];
+    const start = async (role: PollServerRole): Promise<PollServer> => {
+      const child = fork(new URL("./poll-server.ts", import.meta.url), { execArgv: ["--import", "tsx"] });
+      children.push(child);
+      const { port } = await ask<PollServerReady>(child, role);
+      return { child, port };
+    };
     try {
       const run = livetail.createOperationRun("bench", "idle-polls");
       for (const line of benchLines(1200)) run.log(line);
       await run.flush();
 
-      const start = async (role: Pick<PollServerRole, "server" | "answers"> & Partial<PollServerRole>) => {
-        const child = fork(new URL("./poll-server.ts", import.meta.url), { execArgv: ["--import", "tsx"] });
-        children.push(child);
-        const whole: PollServerRole = { redisUrl: redis.url, runId: run.id, body: "", kept: 0, ...role };
-        const { port } = await ask<PollServerReady>(child, whole);
-        return { child, port };
-      };
       const contenders: Contender[] = [];
-      const add = (
-        name: string,
-        { child, port }: { child: ChildProcess; port: number },
-        path: string,
-        body: string,
-      ) => {
-        contenders.push({
-          name,
-          async measure() {
-            const before = (await ask<PollServerCpu>(child, "cpu")).cpuMicros;
-            const perSecond = await answersPerSecond({ port, path, body, connections: CONNECTIONS, seconds });
-            const spent = (await ask<PollServerCpu>(child, "cpu")).cpuMicros - before;
-            return { perSecond, cpuMicros: spent / (perSecond * seconds) };
-          },
-        });
-      };
-
-      for (const server of ["http", "fastify"] as const) {
-        const name = server === "http" ? "node:http" : "Fastify";
-        const live = await start({ server, answers: "livetail" });
-        const { path, body, kept } = await pollToTheEnd(live.port, `/operations/${run.id}`);
-        add(
-          `${name}, a constant of ${body.length} bytes`,
-          await start({ server, answers: "constant", body }),
-          path,
-          body,
+      for (const [server, title] of SERVERS) {
+        const role = { server, redisUrl: redis.url, runId: run.id, body: "", kept: 0 };
+        const live = await start({ ...role, answers: "livetail" });
+        const idle = await pollToTheEnd(live.port, `/operations/${run.id}`);
+        const constant = await start({ ...role, answers: "constant", body: idle.body });
+        const reading = await start({ ...role, answers: "redis", kept: idle.kept });
+        const read = await get(reading.port, idle.path);
+        // The pace that livetail asks for comes last, and changes while nothing happens.
+        const stable = idle.body.slice(0, idle.body.indexOf('"next_poll_ms"'));
+        const yardstick = `${title}, a constant of ${idle.body.length} bytes`;
+        const measure = (polled: PollServer, bodyStart: string) => () =>
+          measurePolls(polled, { path: idle.path, bodyStart, seconds });
+        contenders.push(
+          { name: yardstick, yardstick, measure: measure(constant, idle.body) },
+          { name: `${title}, livetail`, yardstick, measure: measure(live, stable) },
+          { name: `${title}, LRANGE and HGETALL each time`, yardstick, measure: measure(reading, read) },
         );
-        add(`${name}, livetail`, live, path, body);
-        const naive = await start({ server, answers: "redis", kept });
-        const naiveBody = await (await fetch(`http://127.0.0.1:${naive.port}${path}`)).text();
-        add(`${name}, LRANGE and HGETALL each time`, naive, path, naiveBody);
       }
       return await measureInRounds(contenders, quick ? 2 : 5);
     } finally {
@@ -71,19 +60,38 @@ export const idlePolls: Scenario = {
   },
 };
 
+interface PollServer {
+  child: ChildProcess;
+  port: number;
+}
+
+async function measurePolls(
+  { child, port }: PollServer,
+  load: { path: string; bodyStart: string; seconds: number },
+): ReturnType<Contender["measure"]> {
+  const before = await ask<PollServerCpu>(child, "cpu");
+  const { answers, perSecond } = await answersPerSecond({ ...load, port, connections: CONNECTIONS });
+  const after = await ask<PollServerCpu>(child, "cpu");
+  return { perSecond, cpuMicros: (after.cpuMicros - before.cpuMicros) / answers };
+}
+
 /** Reads a run until a poll finds nothing new; that poll's path and answer. */
 async function pollToTheEnd(port: number, mount: string): Promise<{ path: string; body: string; kept: number }> {
   let path = mount;
   for (;;) {
-    const response = await fetch(`http://127.0.0.1:${port}${path}`);
-    const body = await response.text();
-    if (response.status !== 200) throw new Error(`${response.status}: ${body}`);
-    const answer = JSON.parse(body) as PollAnswer;
-    const next = `${mount}?cursor=${answer.cursor}`;
-    // The pace that the server asks for settles only when nothing has come for a while.
-    if (next === path && answer.next_poll_ms > 200) return { path, body, kept: answer.next_index - answer.first_index };
+    const body = await get(port, path);
+    const { cursor, next_index, first_index } = JSON.parse(body) as PollAnswer;
+    const next = `${mount}?cursor=${cursor}`;
+    if (next === path) return { path, body, kept: next_index - first_index };
     path = next;
   }
+}
+
+async function get(port: number, path: string): Promise<string> {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`);
+  const body = await response.text();
+  if (response.status !== 200) throw new Error(`${path}: ${response.status} ${body}`);
+  return body;
 }
 
 function ask<T>(child: ChildProcess, question: PollServerRole | "cpu"): Promise<T> {

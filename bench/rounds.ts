@@ -11,6 +11,8 @@ export interface Measurement {
 /** Somebody who is measured. `measure` does one round, verifies what it delivered, and throws when that is wrong. */
 export interface Contender {
   name: string;
+  /** The contender that its ratio is taken of. Default: the first one. */
+  yardstick?: string;
   measure(): Promise<Measurement>;
 }
 
@@ -21,11 +23,11 @@ export interface Result {
   slowest: number;
   fastest: number;
   cpuMicros: number | null;
-  /** `perSecond` as a share of the first contender's. */
+  /** `perSecond` as a share of the yardstick's. */
   ratio: number;
 }
 
-/** Measures every contender `rounds` times after one round that does not count; the first one is the yardstick. */
+/** Measures every contender `rounds` times after one round that does not count. */
 export async function measureInRounds(contenders: readonly Contender[], rounds: number): Promise<Result[]> {
   const measured = new Map<Contender, Measurement[]>(contenders.map((contender) => [contender, []]));
   for (let round = 0; round <= rounds; round += 1) {
@@ -36,19 +38,19 @@ export async function measureInRounds(contenders: readonly Contender[], rounds: 
       if (round > 0) measured.get(contender)?.push(measurement);
     }
   }
-  const results = [...measured].map(([{ name }, measurements]) => {
-    const speeds = measurements.map(({ perSecond }) => perSecond);
-    const costs = measurements.flatMap(({ cpuMicros }) => (cpuMicros === null ? [] : [cpuMicros]));
+  const medians = new Map([...measured].map(([{ name }, all]) => [name, median(all.map((one) => one.perSecond))]));
+  return [...measured].map(([{ name, yardstick = contenders[0]?.name ?? name }, all]) => {
+    const speeds = all.map(({ perSecond }) => perSecond);
+    const costs = all.flatMap(({ cpuMicros }) => (cpuMicros === null ? [] : [cpuMicros]));
     return {
       name,
       perSecond: median(speeds),
       slowest: Math.min(...speeds),
       fastest: Math.max(...speeds),
       cpuMicros: costs.length === 0 ? null : median(costs),
+      ratio: median(speeds) / (medians.get(yardstick) ?? Number.NaN),
     };
   });
-  const yardstick = results[0]?.perSecond ?? Number.NaN;
-  return results.map((result) => ({ ...result, ratio: result.perSecond / yardstick }));
 }
 
 function median(values: readonly number[]): number {
