@@ -1,0 +1,60 @@
+/** What a child process prints → lines of a run. */
+import type { Readable } from "node:stream";
+import { createLineSplitter } from "./line-splitter.js";
+
+/** Where the lines go; a run is one. */
+export interface OutputSink {
+  logOutput(line: string, stream: "stdout" | "stderr"): void;
+  /** Lines that are not stored yet. */
+  readonly waitingLines: number;
+  /** Resolves when what was logged is stored, or cannot be for now. */
+  flush(): Promise<void>;
+}
+
+/** What `captureOutput` takes. */
+export interface CaptureOptions {
+  /**
+   * Gets every chunk as it came, before its lines are logged; the stream is not read on before it resolves. Rejects:
+   * the stream is destroyed, so that the child learns that nobody reads it. Default: nobody.
+   */
+  onChunk?: (chunk: Uint8Array, stream: "stdout" | "stderr") => void | Promise<void>;
+  /** The pipes are paused while more lines than this wait. Default 5,000. */
+  maxWaitingLines?: number;
+}
+
+/** The pipes of a child process. */
+export interface ChildOutput {
+  stdout: Readable | null;
+  stderr: Readable | null;
+}
+
+/**
+ * Logs every line of `child`'s stdout and stderr to `sink`, in the order in which they are read. Resolves when both
+ * have ended; destroy them to end it before. Never rejects.
+ */
+export async function captureOutput(child: ChildOutput, sink: OutputSink, options: CaptureOptions = {}): Promise<void> {
+  const { onChunk, maxWaitingLines = 5000 } = options;
+
+  const log = async (lines: Iterable<string>, stream: "stdout" | "stderr"): Promise<void> => {
+    for (const line of lines) {
+      sink.logOutput(line, stream);
+      if (sink.waitingLines > maxWaitingLines) await sink.flush();
+    }
+  };
+
+  const read = async (source: Readable | null, stream: "stdout" | "stderr"): Promise<void> => {
+    if (source === null) return;
+    const splitter = createLineSplitter();
+    try {
+      for await (const chunk of source as AsyncIterable<Uint8Array>) {
+        await onChunk?.(chunk, stream);
+        await log(splitter.push(chunk), stream);
+      }
+    } catch {
+      // The pipe broke or was destroyed: what came through it is logged, and there is no more.
+    }
+    await log(splitter.end(), stream);
+  };
+
+  await Promise.all([read(child.stdout, "stdout"), read(child.stderr, "stderr")]);
+}

@@ -1,0 +1,192 @@
+/** What a terminal shows of a run: entries, layers, gaps and the summary as coloured text. Pure. */
+import type { BackendStat, Gap, Layer, LayerMap, LogEntry, LogLevel, Reset, RunState } from "../protocol.js";
+import { harmless } from "./harmless.js";
+
+type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan" | "magenta";
+
+const STYLES: Record<Style, number> = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36, magenta: 35 };
+const LEVELS: Record<LogLevel, Style | null> = { debug: "dim", info: null, warn: "yellow", error: "red" };
+
+/** The icon of an event's family; the first prefix that fits. */
+const ICONS: readonly (readonly [string, string])[] = [
+  ["pipeline_", "◆"],
+  ["layer_", "▣"],
+  ["phase_", "▸"],
+  ["subphase_", "▹"],
+  ["llm_call_", "✦"],
+  ["decision_point", "◇"],
+  ["validation_result", "☑"],
+  ["retry_attempt", "↻"],
+  ["ingest_", "⇣"],
+  ["fetch_", "⇣"],
+  ["scoring_", "★"],
+  ["job_scored", "★"],
+  ["search_", "⌕"],
+  ["source_", "⊙"],
+  ["cache_hit", "⚡"],
+  ["annotation_", "✎"],
+  ["outreach_", "✉"],
+  ["log_gap", "⋯"],
+  ["owner_", "⚠"],
+];
+
+const LAYERS: Record<Layer["status"], readonly [icon: string, style: Style]> = {
+  pending: ["○", "dim"],
+  running: ["●", "cyan"],
+  success: ["✔", "green"],
+  failed: ["✖", "red"],
+  skipped: ["–", "dim"],
+};
+
+/** Longest list of `key=value` after a message, and longest value in it, in characters. */
+const MAX_PAIRS = 160;
+const MAX_VALUE = 60;
+/** What follows the first line of a message stands under it. */
+const INDENT = "    ";
+
+/** Whether to colour what goes to `stream`: `FORCE_COLOR` decides, then `NO_COLOR`, then whether it is a terminal. */
+export function wantsColor(stream: { isTTY?: boolean }, env: NodeJS.ProcessEnv): boolean {
+  const forced = env.FORCE_COLOR;
+  if (forced !== undefined) return forced !== "0" && forced !== "false";
+  if (env.NO_COLOR !== undefined && env.NO_COLOR !== "") return false;
+  return stream.isTTY === true && env.TERM !== "dumb";
+}
+
+/** Text in a style, or as it is where there are no colours. */
+function paint(text: string, style: Style | null, color: boolean): string {
+  return color && style !== null ? `\u001b[${STYLES[style]}m${text}\u001b[0m` : text;
+}
+
+/**
+ * An entry without its last line end. A line that somebody printed is the text that was printed; anything else is
+ * time, level, icon, message, the rest as `key=value`, and what it cost.
+ */
+export function renderEntry(entry: LogEntry, color: boolean): string {
+  if (isPrinted(entry)) return harmless(entry.raw ?? entry.message, color);
+  const style = LEVELS[entry.level];
+  const [first = "", ...others] = entry.message.split("\n");
+  const parts = [
+    paint(`${clockTime(entry.timestamp)} ${entry.level.padEnd(5)}`, style ?? "dim", color),
+    paint(`${iconOf(entry.event)} ${harmless(first, false)}`, entry.level === "debug" ? "dim" : style, color),
+  ];
+  const pairs = pairsOf(entry);
+  if (pairs !== "") parts.push(paint(pairs, "dim", color));
+  if (entry.cost_usd !== undefined) parts.push(paint(money(entry.cost_usd), "magenta", color));
+  if (entry.truncated === true) parts.push(paint("(cut)", "dim", color));
+  if (entry.traceback !== undefined) others.push(...entry.traceback.trimEnd().split("\n"));
+  const below = others.map((line) => `\n${INDENT}${paint(harmless(line, false), style ?? "dim", color)}`);
+  return parts.join(" ") + below.join("");
+}
+
+/** A line of a child process that is no JSON object, or one that a writer without envelope pushed. */
+function isPrinted(entry: LogEntry): boolean {
+  if (entry.source === "structured") return entry.stream !== undefined && isBare(entry);
+  return entry.stream !== undefined || entry.timestamp === null;
+}
+
+/** Nothing but a message: the envelope that a printed line is stored in. */
+function isBare(entry: LogEntry): boolean {
+  return entry.event === undefined && entry.level === "info" && Object.keys(entry.metadata).length === 0;
+}
+
+function clockTime(timestamp: string | null): string {
+  const at = timestamp === null ? null : new Date(timestamp);
+  if (at === null || Number.isNaN(at.getTime())) return "--:--:--";
+  return [at.getHours(), at.getMinutes(), at.getSeconds()].map((part) => String(part).padStart(2, "0")).join(":");
+}
+
+function iconOf(event: string | undefined): string {
+  return ICONS.find(([prefix]) => event?.startsWith(prefix) === true)?.[1] ?? "•";
+}
+
+function pairsOf(entry: LogEntry): string {
+  const { layer, layer_name, step_name, backend, model, status, error, duration_ms, metadata } = entry;
+  const fields = { layer: layer_name ?? layer, step: step_name, backend, model, status, error, ...metadata };
+  let text = "";
+  for (const [name, value] of Object.entries(fields)) {
+    const shown = shortValue(value);
+    // What the message says already is not said again.
+    if (shown === "" || entry.message.includes(String(value))) continue;
+    const pair = `${harmless(name, false)}=${shown}`;
+    if (text.length + pair.length > MAX_PAIRS) return `${text} …`;
+    text += text === "" ? pair : ` ${pair}`;
+  }
+  const told = duration_ms === undefined || /\d ?m?s\b/.test(entry.message);
+  return told ? text : `${text}${text === "" ? "" : " "}(${duration(duration_ms)})`;
+}
+
+function shortValue(value: unknown): string {
+  if (value === undefined || value === null || value === "") return "";
+  const text = typeof value === "string" && /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value);
+  return harmless(text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE)}…` : text, false);
+}
+
+/** Milliseconds as a person says them. */
+export function duration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+}
+
+/** US dollars with as many digits as a small amount needs. */
+export function money(usd: number): string {
+  if (usd === 0) return "$0";
+  return usd >= 0.01 ? `$${usd.toFixed(2)}` : `$${usd.toPrecision(2)}`;
+}
+
+/** One layer on one line. */
+export function renderLayer(name: string, layer: Layer, color: boolean): string {
+  const [icon, style] = LAYERS[layer.status];
+  const parts = [paint(`${icon} ${harmless(name, false)}`, style, color), layer.status];
+  if (layer.current !== undefined) parts.push(`${layer.current}/${layer.total ?? "?"}`);
+  if (layer.duration_ms !== undefined) parts.push(duration(layer.duration_ms));
+  if (layer.message !== undefined) parts.push(paint(harmless(layer.message, false), "dim", color));
+  return parts.join("  ");
+}
+
+/** The layers of `after` that look different in `before`, in their order. */
+export function changedLayers(before: LayerMap, after: LayerMap): [string, Layer][] {
+  return inOrder(after).filter(([name, layer]) => JSON.stringify(before[name]) !== JSON.stringify(layer));
+}
+
+function inOrder(layers: LayerMap): [string, Layer][] {
+  return Object.entries(layers).sort(([, a], [, b]) => a.order - b.order);
+}
+
+/** The row that stands where lines are missing. */
+export function renderGap(gap: Gap, color: boolean): string {
+  const why = gap.reason === "trimmed" ? "no longer kept" : "lost";
+  return paint(`── ${count(gap.lost, "line")} missing: ${gap.from} to ${gap.to} (${why}) ──`, "yellow", color);
+}
+
+/** The row where the numbering began anew. */
+export function renderReset(reset: Reset, color: boolean): string {
+  return paint(`── the log began anew at line ${reset.first_index} (${reset.reason}) ──`, "yellow", color);
+}
+
+/** How a run ended: status, layers, cost by backend. */
+export function renderSummary(runId: string, state: RunState, color: boolean): string {
+  const style = state.status === "completed" ? "green" : "red";
+  const lines = state.expected_log_count === null ? "" : `, ${count(state.expected_log_count, "line")}`;
+  const late = state.late_lines > 0 ? `, ${state.late_lines} more after the end` : "";
+  const rows = [`${paint(state.status, style, color)}  ${harmless(runId, false)}${lines}${late}`];
+  if (state.error !== null) rows.push(`  ${paint(harmless(state.error, false), "red", color)}`);
+  for (const [name, layer] of inOrder(state.layer_status)) rows.push(`  ${renderLayer(name, layer, color)}`);
+  const { backends, total } = state.backend_stats;
+  const used = Object.entries(backends).sort(([a], [b]) => (a < b ? -1 : 1));
+  for (const [name, stat] of used)
+    rows.push(`  ${paint("$", "magenta", color)} ${costOf(harmless(name, false), stat)}`);
+  if (used.length > 1) rows.push(`  ${paint("$", "magenta", color)} ${costOf("total", total)}`);
+  return rows.join("\n");
+}
+
+function costOf(name: string, stat: BackendStat): string {
+  const parts = [name, count(stat.calls, "call"), money(stat.cost_usd)];
+  if (stat.errors > 0) parts.push(count(stat.errors, "error"));
+  if (stat.unpriced_calls > 0) parts.push(`${stat.unpriced_calls} unpriced`);
+  return parts.join("  ");
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
