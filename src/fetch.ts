@@ -50,29 +50,27 @@ function plainValues(request: Request, path: string, query: string, mount: strin
   };
 }
 
+const encoder = new TextEncoder();
+
 /** A viewer's connection as a stream: `pull` is its drain. */
 function liveStream(body: LiveBody, signal: AbortSignal): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
   let viewer: ReturnType<LiveBody["attach"]> | null = null;
   let open = true;
   /** Whether the viewer was told to wait. */
   let full = false;
+  let onAbort = (): void => {};
 
-  const gone = (): void => {
+  /** False when the body was over before. */
+  const shut = (): boolean => {
+    if (!open) return false;
     open = false;
-    signal.removeEventListener("abort", gone);
-    viewer?.onClose();
+    signal.removeEventListener("abort", onAbort);
+    return true;
   };
 
   return new ReadableStream<Uint8Array>(
     {
       start(controller) {
-        const shut = (how: () => void): void => {
-          if (!open) return;
-          open = false;
-          signal.removeEventListener("abort", gone);
-          how();
-        };
         viewer = body.attach({
           write(chunk) {
             if (!open) return false;
@@ -83,18 +81,29 @@ function liveStream(body: LiveBody, signal: AbortSignal): ReadableStream<Uint8Ar
           get pendingBytes() {
             return READY_BYTES - (controller.desiredSize ?? READY_BYTES);
           },
-          end: () => shut(() => controller.close()),
-          destroy: () => shut(() => controller.error(new DOMException("The viewer was cut off.", "AbortError"))),
+          end() {
+            if (shut()) controller.close();
+          },
+          destroy() {
+            if (shut()) controller.error(new DOMException("The viewer was cut off.", "AbortError"));
+          },
         });
-        if (signal.aborted) gone();
-        else signal.addEventListener("abort", gone);
+        onAbort = () => {
+          if (!shut()) return;
+          viewer?.onClose();
+          controller.error(signal.reason);
+        };
+        if (signal.aborted) onAbort();
+        else signal.addEventListener("abort", onAbort);
       },
       pull() {
         if (!full) return;
         full = false;
         viewer?.onDrain();
       },
-      cancel: gone,
+      cancel() {
+        if (shut()) viewer?.onClose();
+      },
     },
     new ByteLengthQueuingStrategy({ highWaterMark: READY_BYTES }),
   );

@@ -67,7 +67,7 @@ export async function* follow(
     const step = stepAt(view, position);
     if (step === "reset") {
       if (feed.lastRead <= asked) {
-        if (feed.unavailable === null) await feed.fresh();
+        if (feed.unavailable === null) await feed.fresh(asked);
         else await changed(IDLE_MS);
         continue;
       }

@@ -75,7 +75,7 @@ async function pollLater(feed: RunFeed, ask: PollAsk, asked: number, clock: Cloc
     }
     const place = placeIn(view, ask.from);
     if (place.doubtful && feed.lastRead <= asked) {
-      await feed.fresh();
+      await feed.fresh(asked);
       if (feed.unavailable !== null) throw feed.unavailable;
     } else if (place.step === "lines") {
       const lines = await feed.lines(place.next, ask.limit);

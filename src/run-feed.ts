@@ -77,6 +77,8 @@ export class RunFeed {
   readonly #unwatch: () => void;
   readonly #chunks = new Map<number, Frames>();
   #window = new LineWindow(0);
+  /** The number of the newest read that was begun. */
+  #begun = 0;
   #running: Promise<void> | null = null;
   #queued: Promise<void> | null = null;
   #hint: Hint | null = null;
@@ -119,9 +121,13 @@ export class RunFeed {
     return this.#running ?? this.fresh();
   }
 
-  /** Resolves when a read that begins after this call was answered or failed; all who ask meanwhile share it. */
-  fresh(): Promise<void> {
+  /**
+   * Resolves when a read was answered, or failed, that began after the read number `asked` (default: after this
+   * call). All who ask meanwhile share it.
+   */
+  fresh(asked = Number.POSITIVE_INFINITY): Promise<void> {
     if (this.#running === null) return this.#start();
+    if (this.#begun > asked) return this.#running;
     this.#queued ??= this.#running.then(() => {
       this.#queued = null;
       return this.#start();
@@ -222,6 +228,7 @@ export class RunFeed {
     try {
       for (let more = true; more && !this.#closed; ) {
         const number = this.#options.numberRead();
+        this.#begun = number;
         const answer = await this.#options.store.read(this.#request());
         if (this.#closed) return;
         const recovered = this.unavailable !== null;
@@ -379,7 +386,11 @@ export class RunFeed {
       if (bytes > maxBytes && entries.length > 0) break;
       entries.push(entry);
     }
-    return { to: from + entries.length, entries };
+    const to = from + entries.length;
+    // A page goes on with what is kept here.
+    if (to !== this.#window.first || limit === entries.length || bytes > maxBytes) return { to, entries };
+    const rest = this.#window.slice(to, limit - entries.length, maxBytes - bytes);
+    return { to: to + rest.length, entries: [...entries, ...rest] };
   }
 }
 

@@ -184,7 +184,7 @@ class Stream {
     const step = this.#rubbish ? "reset" : stepAt(view, position);
     if (step === "reset") {
       if (!this.#rubbish && feed.lastRead <= this.#ask.asked) {
-        if (feed.unavailable === null) this.#after(feed.fresh());
+        if (feed.unavailable === null) this.#after(feed.fresh(this.#ask.asked));
         return false;
       }
       const reset = this.#rubbish ? { reason: "cursor", first_index: view.first } : resetAt(view, position);
