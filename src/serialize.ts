@@ -20,6 +20,7 @@ import {
 import type { LogLevel } from "./protocol.js";
 import { createKeyTable } from "./redact.js";
 import { shortenJson } from "./shorten.js";
+import { parseObject } from "./text-line.js";
 
 /** What an encoder keeps to. */
 export interface LineEncoderOptions {
@@ -296,14 +297,4 @@ function placeSpecial(w: Writing, placed: Placed, fields: object, name: string, 
     return true;
   }
   return false;
-}
-
-/** The fields of a line that is a JSON object; undefined for any other. */
-function parseObject(text: string): Record<string, unknown> | undefined {
-  if (!/^\s*\{/.test(text)) return undefined;
-  try {
-    return JSON.parse(text) as Record<string, unknown>;
-  } catch {
-    return undefined;
-  }
 }
