@@ -1,22 +1,251 @@
-/** Running totals of calls, errors and cost, protocol §10. */
-import type { BackendStats } from "./protocol.js";
+/**
+ * What calls cost: the running totals of one producer, and the sum over the producers of a run. Money is counted in
+ * whole nano-dollars, because floats drift and a small call costs less than a millionth of a dollar.
+ */
+import { isCost } from "./fields.js";
+import type { BackendStat, BackendStats } from "./protocol.js";
 
 /** The running totals of one producer. */
 export interface Totals {
-  /** Counts a line's fields if they tell of a finished call. Never throws. */
+  /** Counts a line's fields, its `event` among them, if they tell of a call. Never throws; near free if they do not. */
   count(fields: Record<string, unknown>): void;
   /** Whether anything was ever counted. */
   readonly changed: boolean;
+  /** Grows with everything that is counted: what was sent at this revision is still right while it stands. */
+  readonly revision: number;
   /** The totals as JSON text of at most 8 KiB. */
   text(): string;
 }
 
-/** Creates totals that are zero. */
-export function createTotals(): Totals {
-  return { count: () => {}, changed: false, text: () => "" };
+/** What a backend, a model or a layer did, under short names because it is stored with every producer. Absent: 0. */
+interface Tally {
+  /** Calls, failed and fallback ones included. */
+  c: number;
+  /** Errors. */
+  e?: number;
+  /** Fallbacks. */
+  f?: number;
+  /** Calls whose cost nobody knows. */
+  u?: number;
+  /** Nano-dollars. */
+  n?: number;
+  /** Tokens: input, output, cached, reasoning. */
+  i?: number;
+  o?: number;
+  k?: number;
+  r?: number;
 }
 
-/** Adds up the texts of a run's producers; malformed ones are skipped. */
-export function sumTotals(_texts: readonly string[]): BackendStats {
-  return { backends: {}, total: { calls: 0, errors: 0, cost_usd: 0, unpriced_calls: 0 } };
+type Tallies = Map<string, Tally>;
+
+/** The totals as they are stored: by backend, model and layer. */
+interface StoredTotals {
+  b: Record<string, Tally>;
+  m?: Record<string, Tally>;
+  l?: Record<string, Tally>;
+}
+
+const MAX_TEXT_BYTES = 8192;
+const MAX_NAMES = 32;
+/** All names of backends together, in bytes of JSON, so that the numbers have room beside them. */
+const MAX_NAMES_BYTES = 2048;
+const MAX_NAME = 64;
+const OTHER = "other";
+const UNKNOWN = "unknown";
+
+const NANO = 1e9;
+const MAX_NANO = 1e15;
+const MAX_CALLS = 999_999_999;
+
+/** Creates totals that are zero. */
+export function createTotals(): Totals {
+  const backends: Tallies = new Map();
+  const models: Tallies = new Map();
+  const layers: Tallies = new Map();
+  let revision = 0;
+  let namesBytes = 0;
+
+  /** The tally of a name; beyond the limits that of `other`. */
+  function tallyOf(tallies: Tallies, name: string): Tally {
+    const known = tallies.get(name);
+    if (known !== undefined) return known;
+    if (name !== OTHER) {
+      const bytes = Buffer.byteLength(JSON.stringify(name));
+      const full = tallies === backends && namesBytes + bytes > MAX_NAMES_BYTES;
+      if (full || tallies.size >= MAX_NAMES) return tallyOf(tallies, OTHER);
+      if (tallies === backends) namesBytes += bytes;
+    }
+    const tally: Tally = { c: 0 };
+    tallies.set(name, tally);
+    return tally;
+  }
+
+  return {
+    count(fields) {
+      try {
+        const call = readCall(fields);
+        if (call === undefined) return;
+        addCall(tallyOf(backends, call.backend), call);
+        if (call.model !== undefined) addCall(tallyOf(models, call.model), call);
+        if (call.layer !== undefined) addCall(tallyOf(layers, call.layer), call);
+        revision++;
+      } catch {
+        // A getter threw: the line itself says so, and there is nothing to count.
+      }
+    },
+
+    get changed() {
+      return revision > 0;
+    },
+
+    get revision() {
+      return revision;
+    },
+
+    text() {
+      const b = Object.fromEntries(backends);
+      const m = Object.fromEntries(models);
+      const l = Object.fromEntries(layers);
+      for (const stored of [
+        { b, m, l },
+        { b, m },
+      ] satisfies StoredTotals[]) {
+        const text = JSON.stringify(stored);
+        if (Buffer.byteLength(text) <= MAX_TEXT_BYTES) return text;
+      }
+      return JSON.stringify({ b });
+    },
+  };
+}
+
+/** A finished call, or a fallback to another backend. */
+interface Call extends Required<Tally> {
+  backend: string;
+  model: string | undefined;
+  layer: string | undefined;
+}
+
+/** Reads what a line says about a call; undefined when it is not about one that has ended. */
+function readCall(fields: Record<string, unknown>): Call | undefined {
+  const { event, metadata } = fields;
+  const nested = typeof metadata === "object" && metadata !== null ? (metadata as Record<string, unknown>) : undefined;
+  const kind = typeof event === "string" ? event : "";
+  const isLlm = kind.startsWith("llm_call_");
+  const backend = pick(fields, nested, "backend", "backend");
+  if (!isLlm && backend === undefined) return undefined;
+
+  const cost = pick(fields, nested, "cost_usd", "costUsd");
+  const source = pick(fields, nested, "cost_source", "costSource");
+  const hasCost = cost !== undefined || source !== undefined;
+  const isError = kind === "llm_call_error";
+  const isFallback = kind === "llm_call_fallback";
+  const isCall = isFallback
+    ? hasCost || pick(fields, nested, "duration_ms", "durationMs") !== undefined
+    : isError || kind === "llm_call_complete" || (backend !== undefined && hasCost && !kind.endsWith("_start"));
+  if (!isCall && !isFallback) return undefined;
+
+  const isPriced = isCost(cost) && source !== UNKNOWN;
+  const model = pick(fields, nested, "model", "model");
+  const layer = pick(fields, nested, "layer", "layer") ?? pick(fields, nested, "layer_name", "layerName");
+  const tokens = (name: string, camel: string) => amount(pick(fields, nested, name, camel));
+  return {
+    backend: nameOf(backend) ?? UNKNOWN,
+    model: nameOf(model),
+    layer: nameOf(layer),
+    c: isCall ? 1 : 0,
+    e: isError ? 1 : 0,
+    f: isFallback ? 1 : 0,
+    u: isCall && !isPriced ? 1 : 0,
+    n: isCall && isPriced ? Math.round(cost * NANO) : 0,
+    i: tokens("input_tokens", "inputTokens"),
+    o: tokens("output_tokens", "outputTokens"),
+    k: tokens("cached_tokens", "cachedTokens"),
+    r: tokens("reasoning_tokens", "reasoningTokens"),
+  };
+}
+
+/** A field at the top, else in `metadata`, under either spelling; null counts as absent. */
+function pick(
+  fields: Record<string, unknown>,
+  metadata: Record<string, unknown> | undefined,
+  name: string,
+  camel: string,
+): unknown {
+  return fields[name] ?? fields[camel] ?? metadata?.[name] ?? metadata?.[camel] ?? undefined;
+}
+
+/** A short name that is safe as a key; undefined for what is no name. */
+function nameOf(value: unknown): string | undefined {
+  if (typeof value !== "string" || value === "") return undefined;
+  const name = value.slice(0, MAX_NAME).replace(/\p{Surrogate}/gu, "\ufffd");
+  return name === "__proto__" ? OTHER : name;
+}
+
+function amount(value: unknown): number {
+  return typeof value === "number" && value > 0 && value < MAX_NANO ? Math.round(value) : 0;
+}
+
+function addCall(tally: Tally, call: Required<Tally>): void {
+  for (const key of COUNTS) addTo(tally, key, call[key], MAX_CALLS);
+  for (const key of SUMS) addTo(tally, key, call[key], MAX_NANO);
+}
+
+const COUNTS = ["c", "e", "f", "u"] as const;
+const SUMS = ["n", "i", "o", "k", "r"] as const;
+
+function addTo(tally: Tally, key: keyof Tally, value: number, most: number): void {
+  if (value > 0) tally[key] = Math.min(most, (tally[key] ?? 0) + value);
+}
+
+/** Adds up the totals of a run's producers. Texts that are no totals are skipped; sums that grow too large stay at the largest. */
+export function sumTotals(texts: readonly string[]): BackendStats {
+  const sums: Tallies = new Map();
+  for (const text of texts) {
+    for (const [name, tally] of readBackends(text)) {
+      const key = nameOf(name) ?? UNKNOWN;
+      const sum = sums.get(key) ?? { c: 0 };
+      sums.set(key, sum);
+      addTally(sum, tally);
+    }
+  }
+  const total: Tally = { c: 0 };
+  for (const sum of sums.values()) addTally(total, sum);
+  const backends = [...fold(sums)].map(([name, sum]) => [name, toStat(sum)] as const);
+  return { backends: Object.fromEntries(backends), total: toStat(total) };
+}
+
+function readBackends(text: string): [string, Record<string, unknown>][] {
+  try {
+    const stored: unknown = JSON.parse(text);
+    if (!isObject(stored) || !isObject(stored.b)) return [];
+    return Object.entries(stored.b).filter((entry): entry is [string, Record<string, unknown>] => isObject(entry[1]));
+  } catch {
+    // Something else wrote it; the producer's next append sets it anew.
+    return [];
+  }
+}
+
+function addTally(sum: Tally, tally: Record<string, unknown> | Tally): void {
+  for (const key of ["c", "e", "u", "n"] as const) {
+    const value: unknown = (tally as Record<string, unknown>)[key];
+    if (Number.isSafeInteger(value)) addTo(sum, key, value as number, Number.MAX_SAFE_INTEGER);
+  }
+}
+
+/** At most `MAX_NAMES` backends: those with most calls, the rest added up as `other`. */
+function fold(sums: Tallies): Tallies {
+  if (sums.size <= MAX_NAMES) return sums;
+  const rest: Tally = { c: 0, ...sums.get(OTHER) };
+  const named = [...sums].filter(([name]) => name !== OTHER);
+  named.sort(([a, x], [b, y]) => y.c - x.c || (a < b ? -1 : 1));
+  for (const [, sum] of named.splice(MAX_NAMES)) addTally(rest, sum);
+  return new Map([...named, [OTHER, rest]]);
+}
+
+function toStat({ c, e = 0, u = 0, n = 0 }: Tally): BackendStat {
+  return { calls: c, errors: e, cost_usd: n / NANO, unpriced_calls: u };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -273,7 +273,10 @@ function bytesText(w: Writing, bytes: ArrayBufferView | ArrayBuffer): string {
     w.lost = true;
     return `[${name} of ${bytes.byteLength} bytes]`;
   }
-  const items = bytes as unknown as { length: number; subarray(from: number, to: number): { join(by: string): string } };
+  const items = bytes as unknown as {
+    length: number;
+    subarray(from: number, to: number): { join(by: string): string };
+  };
   const shown = items.subarray(0, 16).join(", ");
   if (items.length <= 16) return `${name} [${shown}]`;
   w.lost = true;

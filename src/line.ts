@@ -62,8 +62,7 @@ function toEntry(line: Parsed, whole: string, index: number): LogEntry {
   }
   takeError(entry, fields.error ?? fields.err);
   takeMetadata(entry, fields.metadata, rest);
-  entry.message =
-    line.message ?? (said === undefined ? describeEntry(entry) || whole.trim() : String(fields[said]));
+  entry.message = line.message ?? (said === undefined ? describeEntry(entry) || whole.trim() : String(fields[said]));
   if (text !== undefined && entry.message !== text) entry.raw = text;
   return entry;
 }
@@ -176,7 +175,13 @@ function takeMetadata(entry: LogEntry, metadata: unknown, rest: Fields): void {
 }
 
 /** Sets the entry's field of this name if `types` has it, it is not set and the value fits; else it is kept in `rest`. */
-function take(entry: LogEntry, types: ReadonlyMap<string, FieldType>, name: string, value: unknown, rest: Fields): void {
+function take(
+  entry: LogEntry,
+  types: ReadonlyMap<string, FieldType>,
+  name: string,
+  value: unknown,
+  rest: Fields,
+): void {
   const top = name === "stack_trace" || name === "stack" ? "traceback" : name;
   const type = types.get(top);
   const read = type === undefined || isSet(entry, top) ? undefined : readField(type, value);

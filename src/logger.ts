@@ -1,21 +1,287 @@
-/** The event vocabulary as methods. */
-import type { LogSink } from "./context.js";
-import type { LogLevel } from "./protocol.js";
-import type { LineEncoder } from "./serialize.js";
+/**
+ * The event vocabulary as methods: each call is one stored line, layer methods also set the layer's status, and
+ * calls of a model are counted.
+ */
+import { currentRun, type LogSink } from "./context.js";
+import { errorText, kindOf } from "./json.js";
+import type { CostSource, LayerStatus, LogLevel } from "./protocol.js";
+import { createLineEncoder, type LineEncoder } from "./serialize.js";
+
+/** Fields that go along with an event. Those of protocol §9 may be written in snake_case or camelCase. */
+export type EventFields = Record<string, unknown>;
+
+/** What is known of a call of a model. Everything may also be written in snake_case; other fields go along. */
+export interface LlmCall extends EventFields {
+  /** The step that called, such as `grader`. */
+  stepName?: string;
+  /** Who answered, such as `openrouter`. */
+  backend?: string;
+  model?: string;
+  tier?: string | number;
+  /** Dollars, 0 to a million; leave it out when nobody knows. */
+  costUsd?: number;
+  costSource?: CostSource;
+  /** Milliseconds. */
+  durationMs?: number;
+  inputTokens?: number;
+  outputTokens?: number;
+  cachedTokens?: number;
+  reasoningTokens?: number;
+}
 
 /** What a logger is made with. */
 export interface StructuredLoggerOptions {
+  /** Stands in every line as `job_id`. */
   jobId?: string;
+  /** Where lines go. Default: the current run at each call; outside of one, JSON lines to `out`. */
   sink?: LogSink;
-  /** Default `debug`. */
+  /** Lines below it are not made; layers and costs are kept. Default `debug`. */
   level?: LogLevel;
-  bindings?: Record<string, unknown>;
+  /** Fields that stand in every line. */
+  bindings?: EventFields;
+  /** Default: an encoder with the protocol's cap and list of secrets. */
   encoder?: LineEncoder;
-  /** Where lines go without a run. Default `process.stdout`. */
+  /** Where lines go without a run, each with a newline. Default `process.stdout`, so that a parent process can capture them. */
   out?: { write(text: string): unknown };
 }
 
-/** Logs events; filled in soon. */
+type Log = (event: string, metadata?: EventFields) => void;
+
+const RANK: Record<LogLevel, number> = { debug: 10, info: 20, warn: 30, error: 40 };
+
+const ignore: Log = () => {};
+
+/** Logs events of a run. No method throws, whatever it is handed and wherever the line goes; none waits. */
 export class StructuredLogger {
-  constructor(readonly options: StructuredLoggerOptions = {}) {}
+  /** Logs an event of your own at level `debug`, with fields. */
+  readonly debug: Log;
+  /** Logs an event of your own at level `info`, with fields: `info("job_scored", { job_id, score })`. */
+  readonly info: Log;
+  /** Logs an event of your own at level `warn`, with fields. */
+  readonly warn: Log;
+  /** Logs an event of your own at level `error`, with fields; an Error under `error` becomes `error` and `traceback`. */
+  readonly error: Log;
+
+  readonly #options: StructuredLoggerOptions;
+  readonly #encoder: LineEncoder;
+  readonly #bindings: EventFields;
+  /** The bindings as the encoder wants them. */
+  readonly #fragment: string;
+  readonly #rank: number;
+  #failures = 0;
+
+  /** Creates a logger; without options it writes to the current run, or to stdout outside of one. */
+  constructor(options: StructuredLoggerOptions = {}) {
+    const { jobId, bindings, level = "debug", encoder = createLineEncoder() } = options;
+    this.#options = options;
+    this.#encoder = encoder;
+    this.#bindings = jobId === undefined ? join({}, bindings) : join({ job_id: jobId }, bindings);
+    this.#fragment = encoder.bindings(this.#bindings);
+    this.#rank = RANK[level];
+    // A level that is off is a method that does nothing, not a question at every call.
+    this.debug = this.#at("debug");
+    this.info = this.#at("info");
+    this.warn = this.#at("warn");
+    this.error = this.#at("error");
+  }
+
+  /** How many calls were lost, wholly or in part, because the sink or `out` threw. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** A logger whose lines carry these fields as well, serialised once. */
+  child(bindings: EventFields): StructuredLogger {
+    const { jobId: _, ...options } = this.#options;
+    return new StructuredLogger({ ...options, encoder: this.#encoder, bindings: join(bindings, this.#bindings) });
+  }
+
+  /** The whole operation begins. */
+  pipelineStart(metadata?: EventFields): void {
+    this.info("pipeline_start", metadata);
+  }
+
+  /** The whole operation is done. */
+  pipelineComplete(metadata?: EventFields): void {
+    this.info("pipeline_complete", metadata);
+  }
+
+  /** The whole operation failed. `error` is anything that was thrown. */
+  pipelineError(error: unknown, metadata?: EventFields): void {
+    this.error("pipeline_error", join({ error: asError(error) }, metadata));
+  }
+
+  /** A layer begins; it is `running`. */
+  layerStart(layer: string, metadata?: EventFields): void {
+    this.info("layer_start", join({ layer }, metadata));
+    this.#layer(layer, "running", undefined, metadata);
+  }
+
+  /** A layer is done; it is `success`. */
+  layerComplete(layer: string, metadata?: EventFields): void {
+    this.info("layer_complete", join({ layer }, metadata));
+    this.#layer(layer, "success", undefined, metadata);
+  }
+
+  /** A layer failed; it is `failed`, with the error's text as its message. */
+  layerError(layer: string, error: unknown, metadata?: EventFields): void {
+    this.error("layer_error", join({ layer, error: asError(error) }, metadata));
+    this.#layer(layer, "failed", errorText(error), metadata);
+  }
+
+  /** A layer is left out; it is `skipped`, with the reason as its message. */
+  layerSkip(layer: string, reason?: string, metadata?: EventFields): void {
+    this.info("layer_skip", join(reason === undefined ? { layer } : { layer, reason }, metadata));
+    this.#layer(layer, "skipped", reason, metadata);
+  }
+
+  /** A phase of a layer begins. */
+  phaseStart(phase: string, metadata?: EventFields): void {
+    this.info("phase_start", join({ phase }, metadata));
+  }
+
+  /** A phase of a layer is done. */
+  phaseComplete(phase: string, metadata?: EventFields): void {
+    this.info("phase_complete", join({ phase }, metadata));
+  }
+
+  /** A phase of a layer failed. */
+  phaseError(phase: string, error: unknown, metadata?: EventFields): void {
+    this.error("phase_error", join({ phase, error: asError(error) }, metadata));
+  }
+
+  /** A part of a phase begins. */
+  subphaseStart(subphase: string, metadata?: EventFields): void {
+    this.info("subphase_start", join({ subphase }, metadata));
+  }
+
+  /** A part of a phase is done. */
+  subphaseComplete(subphase: string, metadata?: EventFields): void {
+    this.info("subphase_complete", join({ subphase }, metadata));
+  }
+
+  /** A part of a phase failed. */
+  subphaseError(subphase: string, error: unknown, metadata?: EventFields): void {
+    this.error("subphase_error", join({ subphase, error: asError(error) }, metadata));
+  }
+
+  /** A call of a model begins; nothing is counted yet. */
+  llmCallStart(call: LlmCall): void {
+    this.#llmCall("info", "llm_call_start", call);
+  }
+
+  /** A call of a model is done; its cost is counted, as unpriced when there is none. */
+  llmCallComplete(call: LlmCall): void {
+    this.#llmCall("info", "llm_call_complete", call);
+  }
+
+  /** A call of a model failed; it is counted as a call and as an error. */
+  llmCallError(call: LlmCall, error?: unknown): void {
+    this.#llmCall("error", "llm_call_error", error === undefined ? call : join({ error: asError(error) }, call));
+  }
+
+  /** A call went over to another backend; it is a call of its own if it has a cost or a duration. */
+  llmCallFallback(call: LlmCall): void {
+    this.#llmCall("warn", "llm_call_fallback", call);
+  }
+
+  /** A choice was made. */
+  decisionPoint(decision: string, metadata?: EventFields): void {
+    this.info("decision_point", join({ decision }, metadata));
+  }
+
+  /** Something was checked; what did not pass is a warning. */
+  validationResult(validation: string, passed: boolean, metadata?: EventFields): void {
+    const fields = join({ validation, passed }, metadata);
+    if (passed) this.info("validation_result", fields);
+    else this.warn("validation_result", fields);
+  }
+
+  #at(level: LogLevel): Log {
+    if (RANK[level] < this.#rank) return ignore;
+    return (event, metadata) => {
+      this.#write(level, event, metadata);
+      if (mayTellCost(event, metadata)) this.#count(event, metadata);
+    };
+  }
+
+  /** Money is counted at every level. */
+  #llmCall(level: LogLevel, event: string, call: LlmCall): void {
+    if (RANK[level] >= this.#rank) this.#write(level, event, call);
+    this.#count(event, call);
+  }
+
+  #sink(): LogSink | undefined {
+    return this.#options.sink ?? currentRun()?.sink;
+  }
+
+  #write(level: LogLevel, event: string, fields: EventFields | undefined): void {
+    try {
+      const text = this.#encoder.event(level, event, fields, this.#fragment);
+      const sink = this.#sink();
+      if (sink !== undefined) sink.write(text);
+      else if (this.#options.out !== undefined) this.#options.out.write(`${text}\n`);
+      else writeToStdout(`${text}\n`);
+    } catch {
+      this.#failures++;
+    }
+  }
+
+  #count(event: string, fields: EventFields | undefined): void {
+    try {
+      this.#sink()?.count(join({ event }, join(fields ?? {}, this.#bindings)));
+    } catch {
+      this.#failures++;
+    }
+  }
+
+  #layer(name: string, status: LayerStatus, message: string | undefined, metadata: EventFields | undefined): void {
+    try {
+      this.#sink()?.layer(name, status, message, metadata);
+    } catch {
+      this.#failures++;
+    }
+  }
+}
+
+/** Whether it is worth asking the totals; most lines are not. */
+function mayTellCost(event: string, fields: EventFields | undefined): boolean {
+  if (typeof event === "string" && event.startsWith("llm_call_")) return true;
+  if (fields === undefined || fields === null) return false;
+  try {
+    const { cost_usd, costUsd, cost_source, costSource, metadata } = fields;
+    return (cost_usd ?? costUsd ?? cost_source ?? costSource ?? metadata) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** Fields that go together; `own` win and come first. Fields that cannot be read go along unread, for the encoder. */
+function join(own: EventFields, others: EventFields | undefined): EventFields {
+  if (others === undefined || others === null) return own;
+  try {
+    const kind = typeof others === "object" ? kindOf(others) : "opaque";
+    if (kind === "fields") return { ...own, ...others, ...own };
+    return kind === "error" ? { error: others, ...own } : { ...own, metadata: others };
+  } catch {
+    return { ...own, metadata: others };
+  }
+}
+
+/** An error as a line takes it: an Error as it is, anything else as text. */
+function asError(error: unknown): unknown {
+  try {
+    if (typeof error === "object" && error !== null && kindOf(error) === "error") return error;
+  } catch {
+    // Whatever a proxy threw, errorText finds words for it.
+  }
+  return errorText(error);
+}
+
+/** A closed pipe must not end the process: its error is taken where it is reported, as console.log does. */
+function writeToStdout(text: string): void {
+  const { stdout } = process;
+  stdout.write(text, (error) => {
+    if (error && stdout.listenerCount("error") === 0) stdout.once("error", () => {});
+  });
 }

@@ -57,7 +57,8 @@ export function timeOf(value: unknown): string | undefined {
   return Number.isNaN(Date.parse(text)) ? undefined : text;
 }
 
-const STAMPED = /^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?) {1,4}\[([A-Za-z]{3,11})\] {0,4}/;
+const STAMPED =
+  /^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?) {1,4}\[([A-Za-z]{3,11})\] {0,4}/;
 const MODULE = /^([A-Za-z_][\w.\-/]{0,127}): /;
 const LEVELLED = /^\[([A-Za-z]{3,11})\]\s{0,4}/;
 const COMPONENT = /^[A-Za-z][\w .-]{0,63}$/;
@@ -189,7 +190,9 @@ export function parseObject(text: string): Record<string, unknown> | undefined {
   if (text.charCodeAt(0) !== 0x7b && !/^\s+\{/.test(text)) return undefined;
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !tooDeep(value, text) ? (value as Record<string, unknown>) : undefined;
+    return typeof value === "object" && value !== null && !tooDeep(value, text)
+      ? (value as Record<string, unknown>)
+      : undefined;
   } catch {
     return undefined;
   }
