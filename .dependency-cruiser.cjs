@@ -9,19 +9,26 @@
 /** Station → the files that stand there. */
 const stations = {
   contract: ["protocol", "errors", "clock"],
-  values: ["cost", "fields", "json", "layers", "line", "random-id", "redact", "serialize", "shorten", "sse"],
+  values: [
+    ...["cost", "describe", "fields", "json", "layers", "line", "random-id", "redact", "serialize", "shorten"],
+    ...["sse", "text-line"],
+  ],
   seam: ["store"],
   writing: ["run", "writer", "backlog", "line-queue", "logger", "context", "owner"],
   reading: [
     ...["reader", "follow", "poll", "run-feed", "run-view", "run-state", "run-status"],
     ...["held-end", "line-window", "bell"],
   ],
-  serving: ["handler", "fetch", "stream", "access", "schema"],
+  serving: [
+    ...["handler", "fetch", "routes", "exchange", "answer", "stream", "download", "viewers"],
+    ...["access", "authorize", "query", "schema", "html", "list-page", "view-page"],
+  ],
   wiring: ["livetail", "assets"],
   index: ["index"],
   stores: ["store/"],
   adapters: ["adapters/"],
   client: ["client/"],
+  capture: ["capture/"],
   cli: ["cli/"],
 };
 
@@ -34,11 +41,25 @@ const mayImport = {
   writing: ["seam", "values", "contract"],
   reading: ["seam", "values", "contract"],
   serving: ["reading", "seam", "values", "contract"],
-  adapters: ["serving", "contract"],
+  // An adapter that is handed no livetail serves the default one.
+  adapters: ["wiring", "serving", "contract"],
   wiring: ["serving", "reading", "writing", "stores", "seam", "values", "contract"],
   index: ["wiring", "serving", "reading", "writing", "stores", "seam", "values", "contract"],
   client: [],
-  cli: ["index", "wiring", "adapters", "client", "serving", "reading", "writing", "stores", "values", "contract"],
+  capture: ["writing", "values", "contract"],
+  cli: [
+    "index",
+    "capture",
+    "wiring",
+    "adapters",
+    "client",
+    "serving",
+    "reading",
+    "writing",
+    "stores",
+    "values",
+    "contract",
+  ],
 };
 
 const pathOf = (file) => (file.endsWith("/") ? `^src/${file}` : `^src/${file}\\.ts$`);
@@ -101,7 +122,7 @@ module.exports = {
       // A framework's request is one of node's; its type is no socket.
       { dependencyTypesNot: ["type-only"] },
     ),
-    onlyIn("only-the-terminal-starts-processes", ["^src/cli/"], "^(node:)?child_process$"),
+    onlyIn("only-capture-and-the-terminal-know-processes", ["^src/capture/", "^src/cli/"], "^(node:)?child_process$"),
     onlyIn("only-schema-knows-zod", ["^src/schema\\.ts$"], "(^|/)zod(/|$)"),
     onlyIn("only-the-sse-transport-knows-the-parser", ["^src/client/sse\\.ts$"], "(^|/)eventsource-parser(/|$)"),
     {

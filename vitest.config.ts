@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/support/machine.ts"],
     // Real servers, browsers and child processes: a process per file, so that what one leaves open cannot reach another.
     pool: "forks",
     testTimeout: 30_000,

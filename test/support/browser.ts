@@ -23,7 +23,8 @@ export function launchBrowser(): Promise<Browser> {
   return shared;
 }
 
-function findChromium(): string {
+/** The path of a Chromium that runs here. Throws with the command that installs one. */
+export function findChromium(): string {
   return findProgram(...NAMES) ?? packagedChromium() ?? requireProgram(NAMES, "chromium");
 }
 

@@ -54,7 +54,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
   const named = process.env.LIVETAIL_TEST_REDIS_URL;
   if (named !== undefined && named !== "" && Object.keys(options).length === 0) return namedRedis(named);
 
-  const program = requireProgram(["redis-server", "valkey-server"], "redis-server");
+  const program = findRedisServer();
   // Another process can take a free port before the server does; a server that dies at once is tried again elsewhere.
   for (let attempt = 1; ; attempt += 1) {
     const port = options.port ?? (await freePort());
@@ -65,6 +65,16 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
       if (options.port !== undefined || !taken || attempt === 3) throw error;
     }
   }
+}
+
+/** The path of a server. Throws with the command that installs one. */
+export function findRedisServer(): string {
+  return requireProgram(["redis-server", "valkey-server"], "redis-server");
+}
+
+/** The path of the servers' command line client. Throws with the command that installs one. */
+export function findRedisCli(): string {
+  return requireProgram(["redis-cli", "valkey-cli"], "redis-tools");
 }
 
 /** Starts a cluster of three masters; resolves when every node says that the cluster is whole (about 3 s). */
@@ -193,7 +203,7 @@ function namedRedis(url: string): TestRedis {
 }
 
 async function runCli(args: string[]): Promise<string> {
-  const program = requireProgram(["redis-cli", "valkey-cli"], "redis-tools");
+  const program = findRedisCli();
   const { stdout } = await promisify(execFile)(program, args, { maxBuffer: 64 * 1024 * 1024 });
   return stdout.trimEnd();
 }
