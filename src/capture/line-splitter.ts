@@ -41,6 +41,7 @@ export function createLineSplitter(options: LineSplitterOptions = {}): LineSplit
     const pieces = [...piecesOf(held, maxPieceBytes)];
     // The last piece waits for its line end, so that none is left over as a line of its own.
     held = pieces.pop() ?? "";
+    if (held === "\r") held = `${pieces.pop() ?? ""}\r`;
     yield* pieces;
   }
 

@@ -29,7 +29,7 @@ can be watched at the URL that is printed first. Exits with the command's code.
   --no-view         no server on this machine
   -h, --help
 
-The command gets LIVETAIL_RUN, the id of the run, and FORCE_COLOR=1 if stdout is
+The newest 10,000 lines are kept. The command gets LIVETAIL_RUN, the id of the run, and FORCE_COLOR=1 if stdout is
 a terminal and neither NO_COLOR nor FORCE_COLOR is set.
 Exits with 125 if livetail itself fails, 126 and 127 if the command cannot be
 run or found, 128 + n if signal n ended it.
@@ -82,6 +82,9 @@ export function readRunCall(argv: readonly string[]): RunCall | null {
   };
 }
 
+/** A command's output comes in bursts, and whoever watches it wants all of it. */
+const LIMITS = { maxLines: 10_000, maxBufferBytes: 8_388_608 };
+
 /** Exit codes as those of env, nohup and timeout. */
 const OWN_FAILURE = 125;
 const NOT_EXECUTABLE = 126;
@@ -94,7 +97,8 @@ const PIPE_GRACE_MS = 2000;
 export async function runCommand(call: RunCall, io: CliIo = processIo): Promise<number> {
   const say = (text: string): void => void io.stderr.write(`livetail: ${text}\n`);
   const livetail = createLivetail({
-    ...(call.redis === null ? { store: memoryStore() } : { redis: call.redis }),
+    ...(call.redis === null ? { store: memoryStore(LIMITS) } : { redis: call.redis }),
+    ...LIMITS,
     onError: (error) => say(`${error.code}: ${error.message}`),
   });
   const run = livetail.createOperationRun(call.subject, call.operation);

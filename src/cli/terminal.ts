@@ -78,15 +78,9 @@ export function renderEntry(entry: LogEntry, color: boolean): string {
   return parts.join(" ") + below.join("");
 }
 
-/** A line of a child process that is no JSON object, or one that a writer without envelope pushed. */
-function isPrinted(entry: LogEntry): boolean {
-  if (entry.source === "structured") return entry.stream !== undefined && isBare(entry);
-  return entry.stream !== undefined || entry.timestamp === null;
-}
-
-/** Nothing but a message: the envelope that a printed line is stored in. */
-function isBare(entry: LogEntry): boolean {
-  return entry.event === undefined && entry.level === "info" && Object.keys(entry.metadata).length === 0;
+/** Text that a child process printed, or that a writer without envelope pushed. */
+function isPrinted({ source, stream, timestamp }: LogEntry): boolean {
+  return source !== "structured" && (stream !== undefined || timestamp === null);
 }
 
 function clockTime(timestamp: string | null): string {
@@ -100,8 +94,9 @@ function iconOf(event: string | undefined): string {
 }
 
 function pairsOf(entry: LogEntry): string {
-  const { layer, layer_name, step_name, backend, model, status, error, duration_ms, metadata } = entry;
-  const fields = { layer: layer_name ?? layer, step: step_name, backend, model, status, error, ...metadata };
+  const { layer, layer_name, step_name, backend, model, status, error, duration_ms, module, component } = entry;
+  const known = { layer: layer_name ?? layer, step: step_name, backend, model, status, error, module, component };
+  const fields = { ...known, ...entry.metadata };
   let text = "";
   for (const [name, value] of Object.entries(fields)) {
     const shown = shortValue(value);
@@ -144,9 +139,10 @@ export function renderLayer(name: string, layer: Layer, color: boolean): string 
   return parts.join("  ");
 }
 
-/** The layers of `after` that look different in `before`, in their order. */
+/** The layers of `after` that look different in `before`, in their order. Progress alone is no difference. */
 export function changedLayers(before: LayerMap, after: LayerMap): [string, Layer][] {
-  return inOrder(after).filter(([name, layer]) => JSON.stringify(before[name]) !== JSON.stringify(layer));
+  const look = (layer: Layer | undefined): string => JSON.stringify({ ...layer, current: undefined });
+  return inOrder(after).filter(([name, layer]) => look(before[name]) !== look(layer));
 }
 
 function inOrder(layers: LayerMap): [string, Layer][] {
