@@ -96,12 +96,12 @@ function iconOf(event: string | undefined): string {
 function pairsOf(entry: LogEntry): string {
   const { layer, layer_name, step_name, backend, model, status, error, duration_ms, module, component } = entry;
   const known = { layer: layer_name ?? layer, step: step_name, backend, model, status, error, module, component };
-  const fields = { ...known, ...entry.metadata };
+  // What the message says already is not said again.
+  const unsaid = Object.entries(known).filter(([, value]) => value !== undefined && !entry.message.includes(value));
   let text = "";
-  for (const [name, value] of Object.entries(fields)) {
+  for (const [name, value] of [...unsaid, ...Object.entries(entry.metadata)]) {
     const shown = shortValue(value);
-    // What the message says already is not said again.
-    if (shown === "" || entry.message.includes(String(value))) continue;
+    if (shown === "") continue;
     const pair = `${harmless(name, false)}=${shown}`;
     if (text.length + pair.length > MAX_PAIRS) return `${text} …`;
     text += text === "" ? pair : ` ${pair}`;
@@ -120,13 +120,14 @@ function shortValue(value: unknown): string {
 export function duration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
-  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+  const seconds = Math.round(ms / 1000);
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
-/** US dollars with as many digits as a small amount needs. */
+/** US dollars: two digits after the point, or the first two that are not 0. */
 export function money(usd: number): string {
   if (usd === 0) return "$0";
-  return usd >= 0.01 ? `$${usd.toFixed(2)}` : `$${usd.toPrecision(2)}`;
+  return `$${usd.toFixed(usd >= 0.01 ? 2 : Math.min(15, 1 - Math.floor(Math.log10(usd))))}`;
 }
 
 /** One layer on one line. */
