@@ -1,11 +1,12 @@
 import { once } from "node:events";
-import { Agent, createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { Agent, createServer, IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { connect as connectHttp2, createServer as createHttp2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { connect } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createNodeHandler } from "../src/adapters/node.js";
 import type { Handle, Handler, HandlerRequest, HandlerResponse, LiveBody, ViewerSink } from "../src/handler.js";
+import { describeHttp } from "./contract/http.js";
 import { ask, deferred, openStream } from "./contract/http-client.js";
 
 const servers: Server[] = [];
@@ -135,7 +136,7 @@ describe("the node bridge, asking", () => {
     );
     const answer = await ask(url, "/other");
     expect(answer.status).toBe(404);
-    expect(answer.headers["content-type"]).toBe("application/problem+json");
+    expect(answer.headers["content-type"]).toBe("application/problem+json; charset=utf-8");
     expect(answer.json()).toMatchObject({ status: 404, code: "RUN_NOT_FOUND" });
   });
 });
@@ -393,6 +394,26 @@ describe("the node bridge, streaming", () => {
     expect(await stream.rest()).toHaveLength(100);
   });
 
+  it("cuts a viewer off that takes nothing of what is left for 30 s after the end", async () => {
+    const live = liveBody();
+    const serve = createNodeHandler(handlerOf(() => live.answer));
+    const asked = deferred<ServerResponse>();
+    const url = await listen((req, res) => {
+      asked.resolve(res);
+      serve(req, res);
+    });
+    const stream = await openStream(url, "/");
+    const sink = await live.sink;
+    const socket = (await asked.promise).socket;
+    for (let written = 0; written < 100; written += 1) sink.write(FRAME);
+    expect(socket?.timeout).toBeFalsy();
+    sink.end();
+    expect(socket?.timeout).toBe(30_000);
+    socket?.emit("timeout");
+    await vi.waitFor(() => expect(live.calls.close).toBe(1));
+    await expect(stream.rest()).rejects.toThrow("aborted");
+  });
+
   it("tells the body once when its viewer vanishes while it is behind, and takes no more", async () => {
     const live = liveBody();
     const url = await listen(createNodeHandler(handlerOf(() => live.answer)));
@@ -466,3 +487,22 @@ describe("the node bridge, streaming", () => {
     }
   });
 });
+
+describeHttp(
+  "node:http",
+  async (livetail, { mount, front }) => {
+    const serve = createNodeHandler(livetail, { mount });
+    const server = createServer((req, res) => (front ? front(req, res, () => serve(req, res)) : serve(req, res)));
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    return {
+      url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${mount}`,
+      async close() {
+        const closed = once(server, "close");
+        livetail.handler.closeViewers();
+        server.close();
+        await closed;
+      },
+    };
+  },
+  (raw) => raw instanceof IncomingMessage,
+);

@@ -1,11 +1,14 @@
 /** The face to Fastify 5: `app.register(livetailFastify, { prefix: "/operations", livetail })`. */
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from "fastify";
+import { isLiveBody } from "../exchange.js";
 import type { Handler } from "../handler.js";
-import { isLive, sendNode, serveNode } from "./node.js";
+import { defaultLivetail } from "../livetail.js";
+import { sendNode, serveNode } from "./node.js";
 
 /** What the plugin is registered with, beside Fastify's own `prefix` and `logLevel`. */
 export interface LivetailFastifyOptions {
-  livetail: { handler: Handler };
+  /** Default: the default one at the time of the registration. */
+  livetail?: { handler: Handler };
 }
 
 /**
@@ -13,7 +16,11 @@ export interface LivetailFastifyOptions {
  * streams. It answers every method, reads no bodies, and ends the streams before the server closes. `authorize` gets
  * Fastify's request as `raw`.
  */
-export const livetailFastify: FastifyPluginCallback<LivetailFastifyOptions> = (app, { livetail }, done) => {
+export const livetailFastify: FastifyPluginCallback<LivetailFastifyOptions> = (
+  app,
+  { livetail = defaultLivetail() },
+  done,
+) => {
   // A prefix may hold parameters, so the mount is as many segments of the URL as the prefix has.
   const mountPattern = new RegExp(`^(?:/[^/?]*){${app.prefix.split("/").filter(Boolean).length}}`);
   let closing = false;
@@ -22,9 +29,9 @@ export const livetailFastify: FastifyPluginCallback<LivetailFastifyOptions> = (a
     const url = request.raw.url ?? "/";
     const mount = mountPattern.exec(url)?.[0] ?? "";
     const place = { mount, below: url.slice(mount.length), url: request.originalUrl, raw: request };
-    serveNode(livetail.handler, request.raw, reply.raw, place, (given) => {
+    serveNode(livetail, request.raw, reply.raw, place, (given) => {
       if (closing) reply.raw.shouldKeepAlive = false;
-      if (isLive(given.body)) {
+      if (isLiveBody(given.body)) {
         for (const [name, value] of Object.entries(reply.getHeaders())) {
           if (value !== undefined) reply.raw.setHeader(name, value);
         }

@@ -3,9 +3,10 @@
  * values, its answer becomes one `end()` or a viewer attached to the connection. No Request or Response is built.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { ERRORS, type ErrorCode } from "../errors.js";
-import type { Handler, HandlerRequest, HandlerResponse, LiveBody } from "../handler.js";
-import type { Problem } from "../protocol.js";
+import { problemAnswer } from "../answer.js";
+import { type HandlerRequest, type HandlerResponse, isLiveBody, type LiveBody } from "../exchange.js";
+import type { Handler } from "../handler.js";
+import { defaultLivetail } from "../livetail.js";
 
 /** What `node:http`, connect and the like call. `next` is for whatever lies outside the mount. */
 export type NodeHandler = (req: IncomingMessage, res: ServerResponse, next?: () => void) => void;
@@ -22,32 +23,35 @@ export interface NodePlace {
   raw: unknown;
 }
 
+/** How long a viewer may take nothing of what is left to send after the end of a body, in milliseconds. */
+const STUCK_MS = 30_000;
+
 /**
- * Serves a livetail from `http.createServer`, below `mount` (default: the root). What lies outside the mount goes to
- * `next`, or is answered 404 where there is none. Never throws. Before closing the server, call
- * `livetail.handler.closeViewers()`, else it waits for the open streams.
+ * Serves a livetail (default: the default one) from `http.createServer`, below `mount` (default: the root). What lies
+ * outside the mount goes to `next`, or is answered 404 where there is none. Never throws. Before closing the server,
+ * call `livetail.handler.closeViewers()`, else it waits for the open streams.
  */
-export function createNodeHandler(livetail: { handler: Handler }, options: { mount?: string } = {}): NodeHandler {
+export function createNodeHandler(livetail?: { handler: Handler }, options: { mount?: string } = {}): NodeHandler {
   const mount = (options.mount ?? "").replace(/^\/*(?=[^/])/, "/").replace(/\/+$/, "");
   return (req, res, next) => {
     const url = originForm(req.url ?? "/");
     const after = url.charAt(mount.length);
     if (url.startsWith(mount) && (after === "/" || after === "?" || after === "")) {
-      serveNode(livetail.handler, req, res, { mount, below: url.slice(mount.length), url, raw: req });
+      serveNode(livetail ?? defaultLivetail(), req, res, { mount, below: url.slice(mount.length), url, raw: req });
     } else if (next !== undefined) {
       next();
     } else {
-      sendNode(req, res, problem("RUN_NOT_FOUND", "Nothing is served at this path."));
+      sendNode(req, res, problemAnswer("RUN_NOT_FOUND", "Nothing is served at this path."));
     }
   };
 }
 
 /**
- * Asks the handler and hands its answer to `send` (default: `sendNode`), unless the viewer has gone or somebody else
- * has answered by then. Never throws; a handler that throws or rejects is answered as `STORE_UNAVAILABLE`.
+ * Asks the handler of a livetail and hands its answer to `send` (default: `sendNode`), unless the viewer has gone or
+ * somebody else has answered by then. Never throws; a handler that throws or rejects is answered `STORE_UNAVAILABLE`.
  */
 export function serveNode(
-  handler: Handler,
+  livetail: { handler: Handler },
   req: IncomingMessage,
   res: ServerResponse,
   place: NodePlace,
@@ -55,7 +59,7 @@ export function serveNode(
 ): void {
   const deliver = (answer: HandlerResponse): void => {
     if (res.headersSent || res.writableEnded || res.destroyed) {
-      if (isLive(answer.body)) answer.body.attach(GONE).onClose();
+      if (isLiveBody(answer.body)) answer.body.attach(GONE).onClose();
       return;
     }
     // A connection that stays open after its answer would keep a server that closes from ending.
@@ -67,9 +71,9 @@ export function serveNode(
       res.destroy();
     }
   };
-  const refuse = (): void => deliver(problem("STORE_UNAVAILABLE"));
+  const refuse = (): void => deliver(problemAnswer("STORE_UNAVAILABLE"));
   try {
-    const answer = handler.handle(plainValues(req, res, place));
+    const answer = livetail.handler.handle(plainValues(req, res, place));
     if ("then" in answer) answer.then(deliver, refuse);
     else deliver(answer);
   } catch {
@@ -80,23 +84,18 @@ export function serveNode(
 /** Writes an answer: text and bytes with their length in one `end()`, a live body by attaching the connection to it. */
 export function sendNode(req: IncomingMessage, res: ServerResponse, answer: HandlerResponse): void {
   const { status, headers, body } = answer;
-  if (isLive(body)) {
+  if (isLiveBody(body)) {
     // A stream is the last answer on its connection, so that a server that closes does not wait for the next request.
     res.shouldKeepAlive = false;
     res.writeHead(status, headers);
     attachViewer(req, res, body);
-  } else if (status === 204 || status === 304) {
+  } else if (status === 204 || status === 304 || (body === null && req.method === "HEAD")) {
     res.writeHead(status, headers).end();
   } else {
     const length = body === null ? 0 : typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
     // `end` leaves the body out by itself when the method is HEAD.
     res.writeHead(status, { ...headers, "Content-Length": length }).end(body ?? undefined);
   }
-}
-
-/** Whether an answer's body is a stream that a viewer is attached to. */
-export function isLive(body: HandlerResponse["body"]): body is LiveBody {
-  return typeof body === "object" && body !== null && "attach" in body;
 }
 
 function attachViewer(req: IncomingMessage, res: ServerResponse, body: LiveBody): void {
@@ -115,7 +114,11 @@ function attachViewer(req: IncomingMessage, res: ServerResponse, body: LiveBody)
     get pendingBytes() {
       return res.writableLength;
     },
-    end: () => void res.end(),
+    end() {
+      // From here on nobody looks after the viewer.
+      res.setTimeout(STUCK_MS, () => res.destroy());
+      res.end();
+    },
     destroy: () => void res.destroy(),
   });
   res.on("drain", () => viewer.onDrain());
@@ -158,12 +161,4 @@ function signalOf(res: ServerResponse): AbortSignal {
 /** `GET http://host/path` is as good as `GET /path`. */
 function originForm(url: string): string {
   return url.startsWith("/") ? url : url.replace(/^https?:\/\/[^/?#]*/i, "");
-}
-
-function problem(code: ErrorCode, detail: string = ERRORS[code][1]): HandlerResponse {
-  const [status, title] = ERRORS[code];
-  const body: Problem = { type: "about:blank", title, status, detail, code };
-  const headers: Record<string, string> = { "Content-Type": "application/problem+json", "Cache-Control": "no-store" };
-  if (code === "STORE_UNAVAILABLE") headers["Retry-After"] = "1";
-  return { status, headers, body: JSON.stringify(body) };
 }

@@ -114,7 +114,10 @@ function parseFrame(text: string): Frame | null {
 
 function send(base: string, path: string, options: AskOptions): Promise<IncomingMessage> {
   const { hostname, port, pathname } = new URL(base);
-  const { method = "GET", headers = {}, body, agent = new Agent({ keepAlive: false }), signal } = options;
+  const { method = "GET", body, agent = new Agent({ keepAlive: false }), signal } = options;
+  // Without a length the body of a DELETE would stand for the next request.
+  const length: Record<string, string> = body === undefined ? {} : { "Content-Length": `${Buffer.byteLength(body)}` };
+  const headers = { ...length, ...options.headers };
   return new Promise((resolve, reject) => {
     const req = request(
       {
