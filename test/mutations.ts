@@ -1,18 +1,8 @@
 /**
- * One-line changes of the stores, each of which must make at least one case of the contract suite fail: they show
- * that the suite looks. `find` stands in the file exactly once.
+ * One-line changes of the embedded store, each of which must make at least one case of the contract suite fail: they
+ * show that the suite looks.
  */
-export interface Mutation {
-  /** Path from the root of the repository. */
-  file: string;
-  /** What is wrong with the mutant, as the end of "notices that …". */
-  name: string;
-  find: string;
-  replace: string;
-}
-
-const inFile = (file: string, mutations: readonly [name: string, find: string, replace: string][]): Mutation[] =>
-  mutations.map(([name, find, replace]) => ({ file, name, find, replace }));
+import { inFile, type Mutation } from "./support/mutant.js";
 
 /** Of the embedded store. */
 export const memoryMutations: readonly Mutation[] = [
@@ -243,6 +233,3 @@ export const memoryMutations: readonly Mutation[] = [
     ["the newest run is that of any operation", "...(operation === null ? {} : { operation })", "...{}"],
   ]),
 ];
-
-/** Of the scripts of the Redis store. */
-export const redisMutations: readonly Mutation[] = [];

@@ -5,10 +5,25 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build, type Plugin } from "esbuild";
-import type { Mutation } from "../mutations.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const require = createRequire(import.meta.url);
+
+/** One change of one file. */
+export interface Mutation {
+  /** Path from the root of the repository. */
+  file: string;
+  /** What is wrong with the mutant, as the end of "notices that …". */
+  name: string;
+  /** Stands in the file exactly once. */
+  find: string;
+  replace: string;
+}
+
+/** Mutations of one file, each as its name, what to find and what to put there. */
+export function inFile(file: string, mutations: readonly [name: string, find: string, replace: string][]): Mutation[] {
+  return mutations.map(([name, find, replace]) => ({ file, name, find, replace }));
+}
 
 /** How often the text to be replaced stands in the file. */
 export function occurrences({ file, find }: Mutation): number {

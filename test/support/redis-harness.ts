@@ -1,16 +1,20 @@
 import { randomBytes } from "node:crypto";
 import { Redis } from "ioredis";
-import { STORE_LIMITS, type StoreLimits } from "../../src/store.js";
 import { type RedisInput, redisStore } from "../../src/store/redis.js";
+import { STORE_LIMITS, type StoreLimits } from "../../src/store.js";
 import type { StoreHarness } from "../contract/log-store.js";
 
 /** Opens a store of its own (a key prefix of its own) on the server at `url`, with hands that reach around it. */
-export function openRedisHarness(url: string, makeClient: (url: string) => RedisInput & { disconnect(): void }) {
+export function openRedisHarness(
+  url: string,
+  makeClient: (url: string) => RedisInput & { disconnect(): void },
+  createStore: typeof redisStore = redisStore,
+) {
   return async (overrides: Partial<StoreLimits> = {}): Promise<StoreHarness> => {
     const keyPrefix = `t${randomBytes(6).toString("hex")}:`;
     const limits = { ...STORE_LIMITS, ...overrides };
     const client = makeClient(url);
-    const store = redisStore({ client, keyPrefix, ...overrides });
+    const store = createStore({ client, keyPrefix, ...overrides });
     const raw = new Redis(url);
     const key = (runId: string, name: string): string => `${keyPrefix}logs:${runId}:${name}`;
     const due = (runId: string): Promise<number> => raw.zadd(`${keyPrefix}livetail:open`, 1, runId) as Promise<number>;
