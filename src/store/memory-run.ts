@@ -172,12 +172,17 @@ export class MemoryRun {
     };
   }
 
-  /** A run that something else wrote becomes one of ours, with its lines. */
-  adopt(epoch: string, server: string): void {
+  /** A run that something else wrote becomes one of ours, with its lines; `birth` says what its writer left unsaid. */
+  adopt(epoch: string, { server, now }: WriteScene, birth?: RunBirth): void {
     if (this.foreign === null) return;
     const { status, cancelRequested, subjectId, operation, parentId, metadata, createdAt, startedAt } = this.record();
     Object.assign(this, { status, cancelRequested, createdAt, startedAt, epoch, server });
     this.birth = { subjectId, operation, parentId, metadata };
+    if (birth !== undefined) {
+      this.birth.subjectId ||= birth.subjectId;
+      this.birth.operation ||= birth.operation;
+      this.createdAt ||= now;
+    }
     this.foreign = null;
     this.measure();
   }
@@ -234,7 +239,7 @@ export class MemoryRun {
       if (this.foreign === null) this.countLate(producer, request.logged - have);
       return { code: "RUN_ENDED", status };
     }
-    this.adopt(newEpoch, scene.server);
+    this.adopt(newEpoch, scene);
 
     if (fence !== 0 && fence < this.fence) return { code: "FENCED" };
     // Who gave the run back is no owner any more, though the fence is still the stored one.

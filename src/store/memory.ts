@@ -160,7 +160,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): LogStore {
       if (owner === null) return claimed(found, producer);
     }
     const run = found ?? MemoryRun.born(runId, producer, birth, newEpoch, scene);
-    run.adopt(newEpoch, scene.server);
+    run.adopt(newEpoch, scene, birth);
     run.moveTo(scene.server, newEpoch);
     run.claim = producer;
     run.expiresAt = scene.now + limits.openTtlSeconds * 1000;

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { StoreCases } from "./harness.js";
-import { claimBy, claimRequest, joined, line, lines, newEpoch, read, snapshot, sweep, unique } from "./scene.js";
+import { birth, claimBy, claimRequest, joined, line, lines, newEpoch, read, snapshot, sweep, unique } from "./scene.js";
 
 export const foreignCases: StoreCases = {
   about: "runs that something else writes",
@@ -171,6 +171,22 @@ export const foreignCases: StoreCases = {
           subjectId: "job-42",
           operation: "import",
         });
+      },
+    },
+    {
+      title: "takes from who adopts such a run what its writer left unsaid",
+      async run(harness) {
+        const runId = unique("run");
+        await harness.foreignRun(runId, { lines: [], meta: { status: "running", subject_id: "job-42" } });
+        const { claimed } = await claimBy(harness, runId, {
+          birth: birth({ subjectId: "other", operation: "import" }),
+        });
+        expect(claimed.next).toBe(0);
+        const { run, now } = await read(harness, runId);
+        expect(run).toMatchObject({ subjectId: "job-42", operation: "import" });
+        expect(run.createdAt).toBeGreaterThan(0);
+        expect(run.createdAt).toBeLessThanOrEqual(now);
+        expect(await harness.store.list({ limit: 10 })).toMatchObject([{ run_id: runId, operation: "import" }]);
       },
     },
     {
