@@ -133,6 +133,12 @@ describe("a stream", () => {
     expect(server.asked).toMatchObject([{ method: "POST", headers: { authorization: "Bearer 1" } }]);
   });
 
+  it("is read also where polls are not to be held", async () => {
+    const server = await serve((_, response) => stream(response, hello(0), end(0)));
+    await watch(server, { waitSeconds: 0 }).until("onComplete");
+    expect(paths(server)).toEqual(["/stream"]);
+  });
+
   it("begins at the newest lines when asked to", async () => {
     const server = await serve((_, response) => {
       stream(response, hello(40), state(40), logs(40, 42), end(42));

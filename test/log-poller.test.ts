@@ -282,6 +282,20 @@ describe("what goes wrong on the way", () => {
     expect(seen.of("onError")).toMatchObject([{ code: "NO_ANSWER", fatal: false }]);
   });
 
+  it("gives the body of an answer as long again as its head", async () => {
+    const responses: ServerResponse[] = [];
+    const server = await serve((_, response) => responses.push(response));
+    const seen = watch(server);
+    await count(server, 1);
+    seen.clock.advance(20_000);
+    expect(seen.clock.waiting()).toEqual([10_000]);
+    responses[0]?.writeHead(200, { "content-type": "application/json" });
+    responses[0]?.write(" ");
+    await vi.waitFor(() => expect(seen.clock.waiting()).toEqual([30_000]));
+    responses[0]?.end(JSON.stringify(answer(0, 1, done(1))));
+    await seen.until("onComplete");
+  });
+
   it("waits for a run that is not stored yet", async () => {
     const script = tail(() => 1, 1);
     const server = await serve((asked, response, number) =>
@@ -449,6 +463,42 @@ describe("callbacks", () => {
   });
 });
 
+describe("start and stop", () => {
+  it("ask once, however often they are called", async () => {
+    let calls = 0;
+    const server = await serve(tail(() => 1, 1));
+    const seen = watch(server, {
+      fetch(url, init) {
+        calls += 1;
+        return fetch(url, init);
+      },
+    });
+    seen.poller.start();
+    seen.poller.start();
+    await seen.until("onComplete");
+    expect(calls).toBe(1);
+  });
+
+  it("leave no timer behind, even with a fetch that heeds no signal", async () => {
+    let answerNow = (_: Response) => {};
+    const server = await serve(() => {});
+    const seen = watch(server, {
+      fetch: () =>
+        new Promise((resolve) => {
+          answerNow = resolve;
+        }),
+    });
+    await vi.waitFor(() => expect(seen.clock.waiting()).toEqual([30_000]));
+    await Promise.resolve();
+    seen.poller.stop();
+    expect(seen.clock.waiting()).toEqual([]);
+    answerNow(Response.json(answer(0, 1, done(1))));
+    await new Promise(setImmediate);
+    expect(seen.clock.waiting()).toEqual([]);
+    expect(seen.told).toEqual([]);
+  });
+});
+
 describe("pollers of one page", () => {
   /** Holds every request that asks for it; the others are answered at once. */
   const hold = (held: ServerResponse[], wild: string[]) => (asked: Asked, response: ServerResponse) => {
@@ -499,11 +549,19 @@ describe("in a page", () => {
   function page(hidden: boolean, href?: string) {
     const document = { hidden };
     const events = new EventTarget();
+    const listening = new Set<string>();
     vi.stubGlobal("document", document);
-    vi.stubGlobal("addEventListener", events.addEventListener.bind(events));
-    vi.stubGlobal("removeEventListener", events.removeEventListener.bind(events));
+    vi.stubGlobal("addEventListener", (type: string, listener: EventListener) => {
+      listening.add(type);
+      events.addEventListener(type, listener);
+    });
+    vi.stubGlobal("removeEventListener", (type: string, listener: EventListener) => {
+      listening.delete(type);
+      events.removeEventListener(type, listener);
+    });
     if (href !== undefined) vi.stubGlobal("location", { href });
     return {
+      listening,
       show(yes: boolean) {
         document.hidden = !yes;
         events.dispatchEvent(new Event("visibilitychange"));
@@ -548,16 +606,12 @@ describe("in a page", () => {
   });
 
   it("listens to the page no longer than it runs", async () => {
-    const { online } = page(false);
+    const { listening } = page(false);
     const server = await serve(tail(() => 1, 1));
     const seen = watch(server);
+    expect([...listening]).toEqual(["visibilitychange", "online"]);
     await seen.until("onComplete");
-    online();
-    expect(seen.clock.waiting()).toEqual([]);
-    seen.poller.start().stop();
-    online();
-    await vi.waitFor(() => expect(seen.clock.waiting()).toEqual([]));
-    expect(seen.of("onComplete")).toHaveLength(1);
+    expect([...listening]).toEqual([]);
   });
 
   it("asks relative to the page, at /operations unless told otherwise", async () => {
@@ -598,13 +652,31 @@ describe("as an iterator", () => {
   });
 
   it("stops the poller when the loop is left", async () => {
-    const server = await serve(tail(() => 5, 9));
+    const script = tail(() => 5, 9);
+    let cut = false;
+    const server = await serve((asked, response, number) => {
+      if (number === 0) return script(asked, response);
+      response.on("close", () => {
+        cut = true;
+      });
+    });
+    const seen = watch(server);
+    for await (const { index } of seen.poller) {
+      if (index < 3) continue;
+      await count(server, 2);
+      break;
+    }
+    await vi.waitFor(() => expect(cut).toBe(true));
+    expect(seen.clock.waiting()).toEqual([]);
+  });
+
+  it("leaves a poller that can be started again, and is then not paused by what nobody iterates", async () => {
+    const server = await serve(tail(() => 8000, 8000, 1000));
     const seen = watch(server);
     for await (const { index } of seen.poller) if (index === 3) break;
-    expect(seen.clock.waiting()).toEqual([]);
-    const requests = server.asked.length;
-    await new Promise(setImmediate);
-    expect(server.asked).toHaveLength(requests);
+    seen.poller.start();
+    await seen.until("onComplete");
+    expect(seen.indexes()).toEqual(upTo(8000));
   });
 
   it("ends when the poller is stopped", async () => {
@@ -628,6 +700,18 @@ describe("as an iterator", () => {
       for await (const { index } of watch(server).poller) got.push(index);
     };
     await expect(read()).rejects.toMatchObject({ name: "LivetailError", code: "FORBIDDEN", status: 403 });
+    expect(got).toEqual([0, 1]);
+  });
+
+  it("can be tried again after it gave up", async () => {
+    const script = tail(() => 2, 2);
+    const server = await serve((asked, response, number) =>
+      number === 0 ? problem(response, 403, "FORBIDDEN") : script(asked, response),
+    );
+    const { poller } = watch(server);
+    await expect(poller[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: "FORBIDDEN" });
+    const got: number[] = [];
+    for await (const { index } of poller) got.push(index);
     expect(got).toEqual([0, 1]);
   });
 

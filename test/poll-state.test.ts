@@ -72,6 +72,13 @@ describe("where a viewer begins", () => {
     expect(state.cursor).toBe("aaaa.3.88");
   });
 
+  it("keeps its cursor through a frame that has none", () => {
+    const { state } = viewer();
+    state.take(answer(0, 3));
+    state.take(runState());
+    expect(state.query).toBe("cursor=aaaa.3.1");
+  });
+
   it("takes any first line when it asked for the newest ones, and is strict from there", () => {
     const v = viewer({ tail: 2 });
     v.state.take(answer(40, 42));
@@ -391,6 +398,14 @@ describe("failures", () => {
     v.state.fail(failure(404), 68_999);
     expect(v.finished()).toBe(0);
     v.state.fail(failure(404), 69_000);
+    expect(v.finished()).toBe(1);
+  });
+
+  it("gives a missing run time again when it is asked for again after giving up", () => {
+    const v = viewer();
+    v.state.fail(failure(404), 0);
+    v.state.fail(failure(404), 10_000);
+    v.state.fail(failure(404), 90_000);
     expect(v.finished()).toBe(1);
   });
 
