@@ -31,6 +31,8 @@ export default defineConfig([
     outDir: "dist/browser",
     format: ["esm", "iife"],
     globalName: "Livetail",
+    // A module's `var` is no global: so a page may import() the classic script, too.
+    footer: ({ format }) => (format === "iife" ? { js: "globalThis.Livetail=Livetail;" } : {}),
     platform: "browser",
     target: "es2022",
     minify: true,
