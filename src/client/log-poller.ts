@@ -30,6 +30,7 @@ export interface LogPollerOptions extends ClientOptions, PollStateOptions, LogPo
   setTimer?: (callback: () => void, ms: number) => () => void;
 }
 
+/** Callbacks as options, called before those that are registered by method. */
 export type LogPollerCallbacks = { [Name in EventName]?: (value: PollerEvents[Name]) => void };
 
 const EVENTS: readonly EventName[] = [
@@ -59,13 +60,16 @@ export class LogPoller implements AsyncIterable<LogEntry> {
   declare readonly onBackendStats: Subscribe<"onBackendStats">;
   declare readonly onOwner: Subscribe<"onOwner">;
 
-  /** Begins, or goes on where it stopped; does nothing while it runs or when the run is over. Returns the poller. */
+  /**
+   * Begins, or goes on where it stopped; does nothing while it runs. A run that is over is asked for once more and
+   * completes again. Returns the poller; throws a TypeError for a relative `endpointBase` where there is no page.
+   */
   declare readonly start: () => this;
   /** Ends requests and timers at once; nothing is reported any more. */
   declare readonly stop: () => void;
   /**
-   * Starts the poller and yields its lines; ends with the run or with `stop()`, throws a fatal error, and stops
-   * the poller when it is left. While more than 5,000 lines are unread, nothing is asked for.
+   * Starts the poller and yields its lines, for one reader at a time; ends with the run or with `stop()`, throws a
+   * fatal error, and stops the poller when it is left. While more than 5,000 lines are unread, nothing is asked for.
    */
   declare readonly [Symbol.asyncIterator]: () => AsyncGenerator<LogEntry, void>;
 

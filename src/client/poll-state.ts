@@ -59,9 +59,11 @@ export interface PollStateOptions {
   random?: () => number;
 }
 
+/** What one viewer of one run knows. */
 export interface PollState {
   /** Where the next request begins, as a query. */
   readonly query: string;
+  /** The server's newest cursor that was taken. */
   readonly cursor: string | undefined;
   /** Takes a frame; throws when lines are missing that nobody announced: ask again. */
   take(part: PollPart): void;
