@@ -42,7 +42,7 @@ describe("the splitting of output into lines", () => {
     expect(pieces.slice(0, -1).join("")).toBe(line);
     for (const piece of pieces) {
       expect(Buffer.byteLength(JSON.stringify(piece)) - 2).toBeLessThanOrEqual(64);
-      expect(piece.isWellFormed()).toBe(true);
+      expect(piece).not.toMatch(/\p{Cs}/u);
     }
     expect(pieces.length).toBeLessThan(1.2 * (Buffer.byteLength(JSON.stringify(line)) / 64) + 2);
   });

@@ -24,3 +24,18 @@ export const processIo: CliIo = {
   clock: systemClock,
   fetch: globalThis.fetch,
 };
+
+/** Resolves when the chunk, and all before it, was taken; rejects when nobody is there to take it. */
+export function write(stream: Writable, chunk: Uint8Array | string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(chunk, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** Resolves when the signal aborts. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

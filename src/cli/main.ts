@@ -62,4 +62,6 @@ async function main([command, ...rest]: string[]): Promise<number> {
 
 // What was printed to a reader that has gone is nobody's loss.
 for (const stream of [processIo.stdout, processIo.stderr]) stream.on("error", () => {});
+// livetail's connections and timers keep no process alive; a command does.
+setInterval(() => {}, 3_600_000);
 process.exit(await main(process.argv.slice(2)));

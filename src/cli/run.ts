@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:os";
 import { basename } from "node:path";
-import type { Writable } from "node:stream";
 import { parseArgs } from "node:util";
 import { captureOutput } from "../capture/child-process.js";
 import type { Clock } from "../clock.js";
@@ -11,7 +10,7 @@ import { createLivetail } from "../livetail.js";
 import type { Run } from "../run.js";
 import { memoryStore } from "../store/memory.js";
 import { wholeNumber } from "./arguments.js";
-import { type CliIo, processIo } from "./io.js";
+import { aborted, type CliIo, processIo, write } from "./io.js";
 import { type Linger, type RunServer, startRunServer } from "./run-server.js";
 
 /** What `livetail run --help` prints. */
@@ -226,15 +225,4 @@ async function untilQuiet(
   look();
   await captured;
   cancel();
-}
-
-/** Resolves when the chunk was taken, rejects when nobody is there to take it. */
-function write(stream: Writable, chunk: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => {
-    stream.write(chunk, (error) => (error ? reject(error) : resolve()));
-  });
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

@@ -5,7 +5,7 @@ import { isLivetailError, LivetailError } from "../errors.js";
 import { isRunId, type LayerMap } from "../protocol.js";
 import { wholeNumber } from "./arguments.js";
 import { harmlessJson } from "./harmless.js";
-import { type CliIo, processIo } from "./io.js";
+import { aborted, type CliIo, processIo, write } from "./io.js";
 import type { TailBegin, TailEvent } from "./tail-event.js";
 import { followRedis } from "./tail-redis.js";
 import { followUrl } from "./tail-url.js";
@@ -187,6 +187,8 @@ async function show(
         break;
       case "end":
         row(renderSummary(runId, event.state, rowColor));
+        // What a pipe has not taken yet would be lost with the process.
+        await Promise.race([Promise.all([write(stdout, ""), write(stderr, "")]), aborted(signal)]);
         return event.state.status === "completed" ? 0 : FAILED;
     }
   }
