@@ -2,14 +2,14 @@ import { describe, expect, it } from "vitest";
 import type { LivetailError } from "../src/errors.js";
 import { createLivetail, type LivetailOptions } from "../src/livetail.js";
 import { faultyStore } from "./support/faulty-store.js";
-import { quickClock } from "./support/quick-clock.js";
+import { eagerClock } from "./support/eager-clock.js";
 
 function open(options: LivetailOptions = {}) {
   const faulty = faultyStore();
   const heard: string[] = [];
   const livetail = createLivetail({
     store: faulty.store,
-    clock: quickClock,
+    clock: eagerClock,
     onError: (error: LivetailError) => heard.push(error.code),
     ...options,
   });
@@ -153,7 +153,7 @@ describe("the writer", () => {
     const { faulty, livetail } = open();
     const owner = livetail.createOperationRun("job", "layers");
     await owner.ready;
-    const other = createLivetail({ store: faulty.store, clock: quickClock });
+    const other = createLivetail({ store: faulty.store, clock: eagerClock });
     const join = other.createLayerCallback(owner.id);
     for (let i = 0; i < 20; i++) {
       owner.layer(`ours-${i}`, "running");
@@ -190,7 +190,7 @@ describe("the writer", () => {
     const zombie = livetail.createOperationRun("job", "taken");
     zombie.log("before");
     await zombie.flush();
-    const other = createLivetail({ store: faulty.store, clock: quickClock });
+    const other = createLivetail({ store: faulty.store, clock: eagerClock });
     const taker = other.createOperationRun("job", "taken", { id: zombie.id, takeOver: true });
     await taker.ready;
     zombie.log("too late");

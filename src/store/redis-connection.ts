@@ -9,7 +9,7 @@ import { LivetailError } from "../errors.js";
 /** What livetail asks of an ioredis client or Cluster (`^5.4 || ^6`). Structural, so that ioredis stays optional. */
 export interface RedisClient {
   readonly status: string;
-  readonly options: { keyPrefix?: string };
+  readonly options: { keyPrefix?: string | undefined };
   readonly isCluster?: boolean;
   duplicate(...overrides: never[]): unknown;
 }

@@ -241,7 +241,7 @@ if totals ~= '' and redis.call('HGET', PRODUCERS, 'c:' .. producer) ~= totals th
   redis.call('HSET', PRODUCERS, 'c:' .. producer, totals)
   visible = true
 end
-if start and status == 'queued' and owner ~= '' then
+if start and status == 'queued' then
   status = 'running'
   redis.call('HSET', META, 'status', status)
   redis.call('HSETNX', META, 'started_at', now)

@@ -345,11 +345,12 @@ export function redisStore(options: RedisStoreOptions): LogStore {
       ])) as Reply;
       const refusal = toRefusal(reply);
       if (refusal !== null) return refusal;
-      if (request.lines.length === 0 && owner !== null) {
+      if (owner !== null && (request.lines.length === 0 || request.start)) {
         heardClock(reply[5]);
+        const leaseEnd = storeNow() + owner.leaseMs;
         await beside(
           Promise.all([
-            commands.call("ZADD", [OPEN, storeNow() + owner.leaseMs, runId]),
+            commands.call("ZADD", [OPEN, leaseEnd, runId]),
             commands.call("EXPIRE", [OPEN, DAY_SECONDS]),
             summarise(runId),
           ]),
