@@ -23,8 +23,8 @@ export interface ReaderOptions {
 /** The reading side of one process. */
 export interface Reader {
   /**
-   * A `PollAnswer` as JSON text; at once where the feed has it, and the same text for all who ask the same. Rejects
-   * with `RUN_NOT_FOUND` and `STORE_UNAVAILABLE`.
+   * A `PollAnswer` as JSON text; at once where the feed has it, and the same text for all who ask the same. Throws
+   * or rejects with `RUN_NOT_FOUND` and `STORE_UNAVAILABLE`.
    */
   poll(runId: string, ask: PollAsk, waiting?: Waiting): string | Promise<string>;
   /**
@@ -51,7 +51,7 @@ export interface Reader {
   readonly feeds: number;
   /** Answers every held poll now. */
   answerHeld(): void;
-  /** Ends feeds and timers, and answers what is held. The store stays open. */
+  /** Ends feeds and timers; what is asked later is answered `STORE_UNAVAILABLE`. The store stays open. */
   close(): void;
 }
 
@@ -67,6 +67,7 @@ export function createReader(options: ReaderOptions): Reader {
   const statuses = new Map<string, Promise<StatusAnswer | null>>();
   let reads = 0;
   let keptBytes = 0;
+  let closed = false;
   let cancelTick: (() => void) | null = null;
 
   const drop = (feed: RunFeed): void => {
@@ -95,6 +96,7 @@ export function createReader(options: ReaderOptions): Reader {
   };
 
   const open = (runId: string, from: From): RunFeed => {
+    if (closed) throw new LivetailError("STORE_UNAVAILABLE", "Runs are not read any more.");
     let feed = feeds.get(runId);
     if (feed === undefined) {
       const numberRead = (): number => {
@@ -182,6 +184,7 @@ export function createReader(options: ReaderOptions): Reader {
     },
 
     close() {
+      closed = true;
       cancelTick?.();
       cancelTick = null;
       for (const feed of [...feeds.values()]) drop(feed);

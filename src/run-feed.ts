@@ -284,7 +284,6 @@ export class RunFeed {
     });
     window.trim(this.#options.windowBytes);
     this.#options.onKept(window.bytes - bytes);
-    if (window.next < run.first) this.#restart(run.first);
 
     const owner = ownerState(run, answer.now);
     const sameState =

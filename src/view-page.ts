@@ -23,6 +23,7 @@ const $ = (id) => document.getElementById(id);
 const runId = document.querySelector("header").dataset.run;
 const base = new URL("..", location.href).pathname.replace(/\\/$/, "");
 const MOST_LINES = 5000;
+const ANSI = /\\u001b\\[[0-9;?]*[A-Za-z]/g;
 
 function element(name, className, ...children) {
   const made = document.createElement(name);
@@ -49,7 +50,7 @@ try {
     endpointBase: base,
     onLog(entry) {
       const time = element("time", "", entry.timestamp ? entry.timestamp.slice(11, 19) + " " : "");
-      const item = element("li", entry.level, time, entry.message);
+      const item = element("li", entry.level, time, entry.message.replace(ANSI, ""));
       item.dataset.index = entry.index;
       add(item);
     },
@@ -62,7 +63,7 @@ try {
     },
     onBackendStats({ total }) {
       const unpriced = total.unpriced_calls > 0 ? ", " + total.unpriced_calls + " unpriced" : "";
-      $("cost").textContent = total.calls === 0 ? "" : total.calls + " calls, $" + total.cost_usd + unpriced;
+      $("cost").textContent = total.calls === 0 ? "" : total.calls + (total.calls === 1 ? " call, $" : " calls, $") + total.cost_usd + unpriced;
     },
     onStatus: (status) => showStatus(status),
     onOwner: ({ state }) => { $("owner").textContent = state === "stalled" || state === "lost" ? "owner " + state : ""; },

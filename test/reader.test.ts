@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import type { FollowEvent } from "../src/follow.js";
 import type { LogEntry } from "../src/protocol.js";
 import {
@@ -151,8 +151,10 @@ describe("the shared feed of a run", () => {
     const held = Array.from({ length: 50 }, () => scene.reader.poll(run.runId, ask));
     await settle();
     const begun = scene.reads.length;
+    const stringify = vi.spyOn(JSON, "stringify");
     await run.write(lines(3, 1));
     const texts = await Promise.all(held);
+    expect(stringify.mock.calls.length).toBeLessThan(50);
     expect(new Set(texts).size).toBe(1);
     expect(JSON.parse(texts[0] as string).logs).toHaveLength(3);
     expect(scene.reads.length).toBe(begun + 1);
@@ -275,6 +277,22 @@ describe("the shared feed of a run", () => {
       cost_usd: 0,
       unpriced_calls: 0,
     });
+  });
+});
+
+describe("a reader that is closed", () => {
+  it("reads nothing any more, and says so", async () => {
+    scene = await setScene();
+    const run = await scene.run(1);
+    const waiting = expect(scene.poll("unknown", { waitMs: 20_000 })).rejects.toMatchObject({
+      code: "STORE_UNAVAILABLE",
+    });
+    await scene.poll(run.runId);
+    scene.reader.close();
+    await waiting;
+    await expect(scene.poll(run.runId)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+    expect(scene.watched()).toBe(0);
+    expect(scene.clock.timers).toBe(0);
   });
 });
 
@@ -432,6 +450,18 @@ describe("a run that something else writes", () => {
     expect(last).toMatchObject({ status: "completed", expected_log_count: 5, next_index: 5 });
     expect(last.reset).toEqual({ reason: "epoch", first_index: 1 });
     expect(indexes(last.logs)).toEqual([1, 2, 3, 4]);
+  });
+
+  it("that ended longer ago is shown as ended at once, numbered from its end", async () => {
+    scene = await setScene();
+    const runId = unique("foreign");
+    const finished_at = new Date(Date.now() - 11_000).toISOString();
+    const meta = { status: "failed", expected_count: "5", finished_at };
+    await scene.harness.foreignRun(runId, { lines: ["four", "five"], meta });
+    const answer = await scene.poll(runId);
+    expect(answer).toMatchObject({ status: "failed", expected_log_count: 5, next_index: 5 });
+    expect(answer.gap).toEqual({ from: 0, to: 2, lost: 3, reason: "trimmed" });
+    expect(indexes(answer.logs)).toEqual([3, 4]);
   });
 
   it("ends as soon as the announced lines are there", async () => {

@@ -106,6 +106,14 @@ describe("a stream", () => {
     expect(viewer.chunks.length).toBeGreaterThan(5);
   });
 
+  it("catches up with a long run page by page, without waiting for a hint", async () => {
+    await prepare({ maxLines: 5000, maxBufferBytes: 10_000_000 });
+    const run = await scene.run(3500);
+    const viewer = await open(run.runId);
+    expect(viewer.indexes).toEqual(range(0, 3500));
+    expect(scene.reads.length).toBe(4);
+  });
+
   it("tells a late viewer the exact gap, and lets it finish", async () => {
     await prepare({ maxLines: 10 });
     const run = await scene.run();
