@@ -1,4 +1,4 @@
-import { defineConfig, type Options } from "tsup";
+import { defineConfig } from "tsup";
 
 /** A subpath of the package is a file: `livetail/express` is src/adapters/express.ts. */
 const library = [
@@ -11,28 +11,26 @@ const library = [
   "src/client/sse.ts",
 ];
 
-const node: Options = {
-  platform: "node",
-  target: "node20.19",
-  // Without it every entry of the CJS build has its own copy of each class and of the current run's storage.
-  splitting: true,
-  // import.meta.url in CJS.
-  shims: true,
-  removeNodeProtocol: false,
-  dts: { entry: library },
-};
-
 export default defineConfig([
-  { ...node, entry: [...library, "src/cli/main.ts"], format: "esm" },
-  { ...node, entry: library, format: "cjs" },
+  {
+    // One build for both formats, so that the declarations are made once. The CJS copy of the command is not packed.
+    entry: [...library, "src/cli/main.ts"],
+    format: ["esm", "cjs"],
+    dts: { entry: library },
+    platform: "node",
+    target: "node20.19",
+    // Without it every entry of the CJS build has its own copy of each class and of the current run's storage.
+    splitting: true,
+    // import.meta.url in CJS.
+    shims: true,
+    removeNodeProtocol: false,
+  },
   {
     // Files for a page: everything that they need is inside.
     entry: { livetail: "src/client/bundle.ts" },
     outDir: "dist/browser",
     format: ["esm", "iife"],
     globalName: "Livetail",
-    // A module's `var` is no global: so a page may import() the classic script, too.
-    footer: ({ format }) => (format === "iife" ? { js: "globalThis.Livetail=Livetail;" } : {}),
     platform: "browser",
     target: "es2022",
     minify: true,

@@ -134,7 +134,7 @@ describe("the packed package", () => {
     });
     const { stdout } = await compile.catch((error: { stdout: string }) => error);
     expect(stdout).toBe("");
-  });
+  }, 120_000);
 
   test("answers --version and --help on the command line", async () => {
     const bin = join(installed, manifest.bin.livetail ?? "");
