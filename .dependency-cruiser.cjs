@@ -17,7 +17,7 @@ const stations = {
   writing: ["run", "writer", "backlog", "line-queue", "logger", "context", "owner"],
   reading: [
     ...["reader", "follow", "poll", "run-feed", "run-view", "run-state", "run-status"],
-    ...["held-end", "line-window", "bell"],
+    ...["held-end", "line-window", "bell", "shared-frames"],
   ],
   serving: [
     ...["handler", "fetch", "routes", "exchange", "answer", "stream", "download", "viewers"],
