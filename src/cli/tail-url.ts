@@ -21,6 +21,8 @@ export async function* followUrl(request: TailRequest): AsyncGenerator<TailEvent
   let over = false;
   let patienceMs = FIRST_PATIENCE_MS;
   let awaySince: number | null = null;
+  let seen = false;
+  const begunAt = clock.now();
 
   const push = (event: TailEvent): void => {
     unread.push(event);
@@ -58,6 +60,10 @@ export async function* followUrl(request: TailRequest): AsyncGenerator<TailEvent
         const response = await fetch(address, init);
         if (response.status >= 500) failed(`HTTP ${response.status}`);
         else answered();
+        seen ||= response.ok;
+        // A stream was held by the server until now: long enough for a run that is about to be stored.
+        const unknown = response.status === 404 && !seen && clock.now() - begunAt >= FIRST_PATIENCE_MS;
+        if (unknown) finish(new LivetailError("RUN_NOT_FOUND"));
         return response;
       } catch (error) {
         if (init.signal?.aborted !== true || clock.now() - askedAt >= LEAST_TIMEOUT_MS) failed(reasonOf(error));
