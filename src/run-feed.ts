@@ -13,7 +13,7 @@ import { LineWindow } from "./line-window.js";
 import { type BackendStats, formatCursor, isTerminal, type LayerMap, LIMITS } from "./protocol.js";
 import { expectedCount, orNull, ownerState, runState } from "./run-state.js";
 import type { From, RunView } from "./run-view.js";
-import { logFrames } from "./sse.js";
+import { type Lines, SharedFrames } from "./shared-frames.js";
 import type { Hint, LogStore, ReadAnswer, ReadRequest } from "./store.js";
 
 /** What a feed is made with. */
@@ -31,35 +31,20 @@ export interface FeedOptions {
   onKept: (bytes: number) => void;
 }
 
-/** Consecutive entries as JSON texts, the last one before index `to`. */
-export interface Lines {
-  to: number;
-  entries: readonly string[];
-}
-
-/** The same as frames of a stream, encoded once for all viewers. */
-export interface Frames {
-  to: number;
-  bytes: Uint8Array;
-}
-
 /** Lines in one read. */
 const READ_LINES = LIMITS.pageMax;
-/** A piece of a stream: small enough for a slow viewer to show progress, large enough to be worth a write. */
-const CHUNK_BYTES = 65_536;
-/** Pieces that are remembered for other viewers, until the next safety poll. */
-const CHUNKS = 16;
 /** For how long after something new lines are said to flow. */
 const FLOW_MS = 2000;
 
 const NO_STATS: BackendStats = sumTotals([]);
-const encoder = new TextEncoder();
 
 /** The shared side of one run; see `Reader`, which makes feeds and ends them. */
 export class RunFeed {
   readonly runId: string;
   /** Rings when `view`, `absent` or `unavailable` has changed. */
   readonly changes: Bell;
+  /** What is due to viewers of streams. */
+  readonly frames = new SharedFrames(this);
   /** What is known; null before the first read and when there is no such run. */
   view: RunView | null = null;
   /** The newest read found no such run. */
@@ -75,7 +60,6 @@ export class RunFeed {
 
   readonly #options: FeedOptions;
   readonly #unwatch: () => void;
-  readonly #chunks = new Map<number, Frames>();
   #window = new LineWindow(0);
   /** The number of the newest read that was begun. */
   #begun = 0;
@@ -130,14 +114,14 @@ export class RunFeed {
     if (this.#begun > asked) return this.#running;
     this.#queued ??= this.#running.then(() => {
       this.#queued = null;
-      return this.#start();
+      return this.#running ?? this.#start();
     });
     return this.#queued;
   }
 
   /** The safety poll: reads unless a read is under way. */
   refresh(): void {
-    this.#chunks.clear();
+    this.frames.clear();
     if (this.#running === null) void this.#start();
   }
 
@@ -158,34 +142,6 @@ export class RunFeed {
   kept(from: number, limit: number, maxBytes = Number.POSITIVE_INFINITY): Lines {
     const entries = this.#window.slice(from, limit, maxBytes);
     return { to: from + entries.length, entries };
-  }
-
-  /** A piece of the entries from `from` on as frames; as `lines`. */
-  frames(from: number): Frames | Promise<Frames | null> {
-    const chunk = this.#chunks.get(from);
-    if (chunk !== undefined) return chunk;
-    const epoch = this.view?.epoch ?? "";
-    const encode = ({ to, entries }: Lines): Frames => ({
-      to,
-      bytes: encoder.encode(logFrames(epoch, from, entries)),
-    });
-    const lines = this.lines(from, LIMITS.pageDefault, CHUNK_BYTES);
-    if (lines instanceof Promise) return lines.then((older) => (older === null ? null : encode(older)));
-    const frames = encode(lines);
-    if (this.#chunks.size >= CHUNKS) {
-      for (const oldest of this.#chunks.keys()) {
-        this.#chunks.delete(oldest);
-        break;
-      }
-    }
-    this.#chunks.set(from, frames);
-    return frames;
-  }
-
-  /** The data of a `state` frame. Before the run could be read, `store` is all that there is to say. */
-  get stateData(): string {
-    const store = `"store":"${this.unavailable === null ? "ok" : "unavailable"}"`;
-    return this.view === null ? `{${store}}` : `${this.view.state.slice(0, -1)},${store}}`;
   }
 
   /** Gives up the kept lines; viewers that still want them read them from the store. */
@@ -344,7 +300,7 @@ export class RunFeed {
   #restart(at: number): void {
     this.#options.onKept(-this.#window.bytes);
     this.#window = new LineWindow(at);
-    this.#chunks.clear();
+    this.frames.clear();
   }
 
   async #older(from: number, limit: number, maxBytes: number): Promise<Lines | null> {

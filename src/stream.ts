@@ -7,8 +7,9 @@ import type { Clock } from "./clock.js";
 import type { LiveBody, ViewerSink } from "./exchange.js";
 import { VANISHED_RUN_MS } from "./follow.js";
 import { formatCursor, LIMITS } from "./protocol.js";
-import type { Frames, RunFeed } from "./run-feed.js";
+import type { RunFeed } from "./run-feed.js";
 import { type From, gapAt, type Position, positionOf, type RunView, resetAt, stepAt } from "./run-view.js";
+import type { Frames } from "./shared-frames.js";
 import { frame, PING, RETRY } from "./sse.js";
 
 /** What a stream is asked with. */
@@ -205,7 +206,7 @@ class Stream {
       case "lines": {
         // Only the store has them: when it is back, the feed tells.
         if (feed.unavailable !== null && !feed.keeps(position.next)) return false;
-        const frames = feed.frames(position.next);
+        const frames = feed.frames.lines(position.next);
         if (frames instanceof Promise) {
           this.#after(frames.then((older) => this.#take(older, view.epoch)));
           return false;
@@ -214,7 +215,7 @@ class Stream {
         return true;
       }
       case "finished":
-        this.#write(frame("end", formatCursor(view.epoch, position.next, view.version), feed.stateData));
+        this.#write(feed.frames.state("end", formatCursor(view.epoch, position.next, view.version)));
         this.end();
         return false;
       case "idle":
@@ -224,7 +225,7 @@ class Stream {
 
   /** Tells the state if it is another one than the last that was told; false: it is not, or it is too early. */
   #tellState(): boolean {
-    const { revision, stateData } = this.#feed;
+    const { revision, frames } = this.#feed;
     if (this.#revision === revision) return false;
     const now = this.#host.clock.now();
     if (now - this.#stateAt < STATE_GAP_MS) {
@@ -233,7 +234,7 @@ class Stream {
     }
     this.#revision = revision;
     this.#stateAt = now;
-    this.#write(frame("state", this.#id(), stateData));
+    this.#write(frames.state("state", this.#id()));
     return true;
   }
 
@@ -278,7 +279,12 @@ class Stream {
   }
 
   #write(chunk: string | Uint8Array): void {
-    if (!this.#sink.write(chunk)) this.#stuckSince ??= this.#host.clock.now();
+    try {
+      if (!this.#sink.write(chunk)) this.#stuckSince ??= this.#host.clock.now();
+    } catch {
+      // A connection that throws is gone; the other viewers of the run must not suffer for it.
+      if (this.#finish()) this.#sink.destroy();
+    }
   }
 
   /** False when that was done before. */

@@ -312,8 +312,12 @@ describe("gaps and resets", () => {
     scene = await setScene();
     const run = await scene.run(5);
     await scene.harness.lose(run.runId);
-    await scene.store.recreate(recreateRequest(run, { base: 4, have: 4 }));
+    const epoch = newEpoch();
+    await scene.store.recreate(recreateRequest(run, { newEpoch: epoch, base: 4, have: 4 }));
+    run.epoch = epoch;
+    await run.write(lines(1, 4), { first: 4, acked: 4, told: 4 });
     const answer = await scene.poll(run.runId);
+    expect(indexes(answer.logs)).toEqual([4]);
     expect(answer.gap).toEqual({ from: 0, to: 3, lost: 4, reason: "lost" });
   });
 

@@ -109,8 +109,10 @@ describe("a stream", () => {
   it("catches up with a long run page by page, without waiting for a hint", async () => {
     await prepare({ maxLines: 5000, maxBufferBytes: 10_000_000 });
     const run = await scene.run(3500);
+    await run.end();
     const viewer = await open(run.runId);
     expect(viewer.indexes).toEqual(range(0, 3500));
+    expect(viewer.named("end")).toHaveLength(1);
     expect(scene.reads.length).toBe(4);
   });
 
@@ -385,6 +387,21 @@ describe("a viewer that is slow", () => {
       viewer.sip(1);
     }
     expect(viewer.destroyed).toBe(false);
+  });
+
+  it("whose connection throws is cut off, and nobody else", async () => {
+    await prepare();
+    const run = await scene.run(1);
+    const broken = await open(run.runId);
+    const other = await open(run.runId);
+    broken.write = () => {
+      throw new Error("the connection is broken");
+    };
+    await run.write(lines(1, 1));
+    await settle();
+    expect(broken.destroyed).toBe(true);
+    expect(other.indexes).toEqual([0, 1]);
+    expect(handler.viewers()).toBe(1);
   });
 
   it("that vanishes is forgotten", async () => {
