@@ -193,13 +193,13 @@ describe("the state in a stream", () => {
     await prepare();
     const run = await scene.run(1);
     const viewer = await open(run.runId);
-    await changeLayers(run, 0);
+    await scene.clock.advance(1000);
     await run.end();
     await settle();
     expect(viewer.named("state")).toHaveLength(1);
     expect(viewer.frames.at(-1)).toMatchObject({
       event: "end",
-      data: { status: "completed", layer_status: { fetch: { current: 0 } } },
+      data: { status: "completed", expected_log_count: 1 },
     });
   });
 
@@ -387,6 +387,43 @@ describe("a viewer that is slow", () => {
       viewer.sip(1);
     }
     expect(viewer.destroyed).toBe(false);
+  });
+
+  it("waits for a store that is away with what only the store has, without asking again and again", async () => {
+    await prepare({}, { windowBytes: 500 });
+    const run = await scene.run(1);
+    const viewer = await open(run.runId);
+    viewer.pause();
+    await run.write(lines(50, 1));
+    await settle();
+    await run.write(lines(50, 51));
+    await settle();
+    scene.away = true;
+    const begun = scene.reads.length;
+    viewer.resume();
+    await scene.clock.advance(3000);
+    expect(scene.reads.length - begun).toBeLessThanOrEqual(4);
+    expect(viewer.named("state").at(-1)?.data).toMatchObject({ store: "unavailable" });
+    scene.away = false;
+    await scene.clock.advance(2000);
+    expect(viewer.indexes).toEqual(range(0, 101));
+  });
+
+  it("that vanishes while something is read for it is written nothing more", async () => {
+    await prepare({}, { windowBytes: 500 });
+    const run = await scene.run(100);
+    await scene.poll(run.runId);
+    let goOn = () => {};
+    scene.slow = new Promise((resolve) => {
+      goOn = resolve;
+    });
+    const viewer = await open(run.runId);
+    const chunks = viewer.chunks.length;
+    viewer.vanish();
+    goOn();
+    await settle();
+    expect(viewer.indexes).toEqual([]);
+    expect(viewer.chunks.length).toBe(chunks);
   });
 
   it("whose connection throws is cut off, and nobody else", async () => {
