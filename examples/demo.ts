@@ -31,7 +31,7 @@ export interface Demo {
 
 /** Starts the service on `port` of 127.0.0.1, or on a free one if that is taken, and the operation. */
 export async function start(port: number): Promise<Demo> {
-  const livetail = createLivetail({ store: memoryStore() });
+  const livetail = createLivetail({ store: memoryStore({ maxLines: 10_000, maxBufferBytes: 8_388_608 }) });
   const handle = createNodeHandler(livetail, { mount: "/livetail" });
   let viewPath = "/";
   let askedAt = 0;
@@ -66,17 +66,21 @@ async function showHere(viewUrl: string): Promise<number> {
   return code ?? 1;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+async function main(staysUp: boolean): Promise<number> {
   const demo = await start(PORT);
   console.log(`Watch it here, or in a browser: ${demo.viewUrl}`);
-  const stop = once(process, "SIGINT");
-  process.exitCode = await showHere(demo.viewUrl);
-  if (process.argv.includes("--once")) {
+  const stop = staysUp ? once(process, "SIGINT") : null;
+  const code = await showHere(demo.viewUrl);
+  if (stop === null) {
     await demo.quiet();
   } else {
     console.error(`The page stays up: ${demo.viewUrl} (Ctrl-C ends it)`);
     await stop;
-    process.exitCode = 0;
   }
   await demo.close();
+  return stop === null ? code : 0;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  process.exitCode = await main(!process.argv.includes("--once"));
 }
