@@ -604,6 +604,11 @@ describe("cors", () => {
     expect(other.headers).not.toHaveProperty("Access-Control-Allow-Origin");
   });
 
+  it("leaves what an answer varies by already", async () => {
+    build({ ...allowAll, cors: { origins: ["https://a.example"] } });
+    expect((await ask("/")).headers.Vary).toBe("Accept, Origin");
+  });
+
   it("answers a preflight", async () => {
     build({ cors: { origins: "*" } });
     const run = await scene.run(1);
