@@ -121,6 +121,23 @@ describe("the Fastify plugin", () => {
     await livetail.close();
   });
 
+  it("keeps a stream beyond the time that handlers are given", async () => {
+    const livetail = createLivetail({ store: memoryStore() });
+    const run = livetail.createOperationRun("s", "op");
+    await run.ready;
+    const app = fastify({ handlerTimeout: 20 });
+    app.register(livetailFastify, { prefix: "/operations", livetail });
+    app.get("/never", () => {});
+    const url = await app.listen({ port: 0, host: "127.0.0.1" });
+    const stream = await openStream(url, `/operations/${run.id}/stream`);
+    // Asked after the stream, so that its time is over later.
+    expect((await ask(url, "/never")).status).toBe(503);
+    run.log("still here");
+    expect((await stream.until(({ event }) => event === "log")).at(-1)?.data.message).toBe("still here");
+    await app.close();
+    await livetail.close();
+  });
+
   it("ends streams that are open when the app closes", async () => {
     const livetail = createLivetail({ store: memoryStore() });
     const run = livetail.createOperationRun("s", "op");

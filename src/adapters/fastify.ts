@@ -23,14 +23,12 @@ export const livetailFastify: FastifyPluginCallback<LivetailFastifyOptions> = (
 ) => {
   // A prefix may hold parameters, so the mount is as many segments of the URL as the prefix has.
   const mountPattern = new RegExp(`^(?:/[^/?]*){${app.prefix.split("/").filter(Boolean).length}}`);
-  let closing = false;
 
   const answer = (request: FastifyRequest, reply: FastifyReply): void => {
     const url = request.raw.url ?? "/";
     const mount = mountPattern.exec(url)?.[0] ?? "";
     const place = { mount, below: url.slice(mount.length), url: request.originalUrl, raw: request };
     serveNode(livetail, request.raw, reply.raw, place, (given) => {
-      if (closing) reply.raw.shouldKeepAlive = false;
       if (isLiveBody(given.body)) {
         for (const [name, value] of Object.entries(reply.getHeaders())) {
           if (value !== undefined) reply.raw.setHeader(name, value);
@@ -48,7 +46,6 @@ export const livetailFastify: FastifyPluginCallback<LivetailFastifyOptions> = (
   app.all("/", answer);
   app.all("/*", answer);
   app.addHook("preClose", (closed) => {
-    closing = true;
     livetail.handler.closeViewers();
     closed();
   });
