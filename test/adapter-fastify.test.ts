@@ -1,4 +1,4 @@
-import { fastify } from "fastify";
+import { type FastifyReply, fastify } from "fastify";
 import { describe, expect, it } from "vitest";
 import { livetailFastify } from "../src/adapters/fastify.js";
 import { createLivetail } from "../src/livetail.js";
@@ -121,15 +121,18 @@ describe("the Fastify plugin", () => {
     await livetail.close();
   });
 
-  it("keeps a stream beyond the time that handlers are given", async () => {
+  it("tells Fastify that a stream is answered, and keeps it beyond the time that handlers are given", async () => {
     const livetail = createLivetail({ store: memoryStore() });
     const run = livetail.createOperationRun("s", "op");
     await run.ready;
     const app = fastify({ handlerTimeout: 20 });
+    const replies: FastifyReply[] = [];
+    app.addHook("onRequest", async (_request, reply) => void replies.push(reply));
     app.register(livetailFastify, { prefix: "/operations", livetail });
     app.get("/never", () => {});
     const url = await app.listen({ port: 0, host: "127.0.0.1" });
     const stream = await openStream(url, `/operations/${run.id}/stream`);
+    expect(replies.map((reply) => reply.sent)).toEqual([true]);
     // Asked after the stream, so that its time is over later.
     expect((await ask(url, "/never")).status).toBe(503);
     run.log("still here");
