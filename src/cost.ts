@@ -64,6 +64,8 @@ export function createTotals(): Totals {
   const layers: Tallies = new Map();
   let revision = 0;
   let namesBytes = 0;
+  let written = "";
+  let writtenAt = -1;
 
   /** The tally of a name; beyond the limits that of `other`. */
   function tallyOf(tallies: Tallies, name: string): Tally {
@@ -103,19 +105,26 @@ export function createTotals(): Totals {
     },
 
     text() {
-      const b = Object.fromEntries(backends);
-      const m = Object.fromEntries(models);
-      const l = Object.fromEntries(layers);
-      for (const stored of [
-        { b, m, l },
-        { b, m },
-      ] satisfies StoredTotals[]) {
-        const text = JSON.stringify(stored);
-        if (Buffer.byteLength(text) <= MAX_TEXT_BYTES) return text;
-      }
-      return JSON.stringify({ b });
+      // Every append asks; most have nothing new.
+      if (writtenAt !== revision) written = writeTotals(backends, models, layers);
+      writtenAt = revision;
+      return written;
     },
   };
+}
+
+function writeTotals(backends: Tallies, models: Tallies, layers: Tallies): string {
+  const b = Object.fromEntries(backends);
+  const m = Object.fromEntries(models);
+  const l = Object.fromEntries(layers);
+  for (const stored of [
+    { b, m, l },
+    { b, m },
+  ] satisfies StoredTotals[]) {
+    const text = JSON.stringify(stored);
+    if (Buffer.byteLength(text) <= MAX_TEXT_BYTES) return text;
+  }
+  return JSON.stringify({ b } satisfies StoredTotals);
 }
 
 /** A finished call, or a fallback to another backend. */
@@ -177,7 +186,7 @@ function pick(
 /** A short name that is safe as a key; undefined for what is no name. */
 function nameOf(value: unknown): string | undefined {
   if (typeof value !== "string" || value === "") return undefined;
-  const name = value.slice(0, MAX_NAME).replace(/\p{Surrogate}/gu, "\ufffd");
+  const name = value.slice(0, MAX_NAME).toWellFormed();
   return name === "__proto__" ? OTHER : name;
 }
 

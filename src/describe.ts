@@ -9,7 +9,7 @@ const MAX_PART = 120;
 /** One sentence about an entry, from its event and the fields that tell most; "" when there are none. */
 export function describeEntry(entry: Readonly<LogEntry>): string {
   const { event } = entry;
-  if (event === undefined) return tellingFields(entry);
+  if (event === undefined) return entry.error ?? tellingFields(entry);
   switch (event) {
     case "log_gap": {
       const { dropped = 1, reason } = entry;

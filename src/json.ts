@@ -2,7 +2,7 @@
  * Any value → JSON text that says what it was: secrets redacted, nothing thrown, its size bounded while it is
  * written. Each property is read once. What JSON has no word for is described in one; what is lost is noted.
  */
-import { cutText, type KeyTable, REDACTED, wellFormed } from "./redact.js";
+import { cutText, type KeyTable, REDACTED } from "./redact.js";
 
 /** Objects within objects beyond this are not written: nobody reads them, and readers recurse. */
 const MAX_DEPTH = 32;
@@ -48,10 +48,9 @@ function writeAnyString(w: Writing, text: string): string {
   if (kept !== text) w.lost = true;
   const json = JSON.stringify(kept);
   if (!json.includes("\\ud")) return json;
-  const repaired = wellFormed(kept);
-  if (repaired === kept) return json;
+  if (kept.isWellFormed()) return json;
   w.lost = true;
-  return JSON.stringify(repaired);
+  return JSON.stringify(kept.toWellFormed());
 }
 
 /** Writes a value; undefined where JSON leaves a field out. Throws only when the stack is exhausted. */

@@ -54,7 +54,7 @@ export function createKeyTable(redactKeys: readonly string[] = []): KeyTable {
   const known = new Map<string, Key>();
 
   function look(name: string): Key {
-    const kept = wellFormed(cutText(name, MAX_NAME));
+    const kept = cutText(name, MAX_NAME).toWellFormed();
     const top = TOP_NAMES.get(name);
     return {
       json: `,${JSON.stringify(kept)}:`,
@@ -74,11 +74,6 @@ export function createKeyTable(redactKeys: readonly string[] = []): KeyTable {
     }
     return key;
   };
-}
-
-/** The text without what could not be encoded: lone surrogates become U+FFFD, as `toWellFormed` does. */
-export function wellFormed(text: string): string {
-  return text.replace(/\p{Surrogate}/gu, "\ufffd");
 }
 
 /** The first `length` UTF-16 units of a text, one less where a surrogate pair would be cut in two. */

@@ -8,7 +8,8 @@ const FLAG = ',"truncated":true'.length;
 
 /** Shortens the JSON text of an object to at most `maxBytes` (512 or more) UTF-8 bytes and adds `"truncated": true`. */
 export function shortenJson(text: string, maxBytes: number): string {
-  let tree: unknown = JSON.parse(text);
+  const { truncated: _, ...fields } = JSON.parse(text) as Record<string, unknown>;
+  let tree: unknown = fields;
   const room = maxBytes - FLAG;
   let limit = stringLimit(tree, room);
   if (limit < SHORTEST) {
