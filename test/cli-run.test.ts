@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readRunCall, runCommand } from "../src/cli/run.js";
 import { LogPoller } from "../src/client/index.js";
 import { sseTransport } from "../src/client/sse.js";
+import { createLivetail } from "../src/livetail.js";
 import type { PollAnswer } from "../src/protocol.js";
 import {
   CLI,
@@ -22,7 +23,7 @@ import {
   until,
 } from "./support/cli.js";
 import { requireProgram } from "./support/program.js";
-import { startRedis } from "./support/redis.js";
+import { freePort, startRedis } from "./support/redis.js";
 
 const NODE = process.execPath;
 let folder: string;
@@ -246,6 +247,42 @@ describe("livetail run", () => {
     expect(await code).toBe(125);
     expect(io.printed.stderr).toContain("EADDRINUSE");
     server.close();
+  });
+
+  it("keeps the run in Redis for other machines, and ends the command when one of them cancels it", async () => {
+    const redis = await startRedis({ own: true });
+    const elsewhere = createLivetail({ redis: redis.url });
+    try {
+      const { cli, viewUrl } = await startRun([
+        "--redis",
+        redis.url,
+        "--",
+        NODE,
+        "-e",
+        "console.log('x'); setInterval(() => {}, 9)",
+      ]);
+      const runId = new URL(viewUrl).pathname.split("/")[2] ?? "";
+      await until(async () => (await elsewhere.reader.status(runId).catch(() => null))?.total_count === 1);
+      await elsewhere.cancelRun(runId);
+      expect(await cli.ended).toBe(143);
+      expect(await elsewhere.reader.status(runId)).toMatchObject({
+        status: "cancelled",
+        error: "was ended by SIGTERM",
+      });
+    } finally {
+      await elsewhere.close();
+      await redis.stop();
+    }
+  });
+
+  it("runs the command although Redis is away, and waits no longer than somebody wants to", async () => {
+    const redis = `redis://127.0.0.1:${await freePort()}`;
+    const cli = startCli(["run", "--redis", redis, "--no-view", "--", "sh", "-c", "echo done; exit 5"]);
+    await cli.printed("stdout", "done\n");
+    await cli.printed("stderr", "livetail: STORE_UNAVAILABLE: ");
+    await cli.printed("stderr", "livetail: waiting for the store; Ctrl-C ends it\n");
+    cli.child.kill("SIGINT");
+    expect(await cli.ended).toBe(5);
   });
 
   it("starts no server with --no-view", async () => {

@@ -107,6 +107,7 @@ describe("how livetail tail is called", () => {
     [["op_x", "op_y", "--url", "http://h"]],
     [["../x", "--url", "http://h"]],
     [["owner:x", "--redis", "redis://h"]],
+    [["http://h/livetail/%zz"]],
     [["op_x", "--url", "h:1/livetail"]],
     [["op_x", "--url", "http://h", "--redis", "redis://h"]],
     [["op_x", "--url", "http://h", "-n", "0"]],

@@ -92,6 +92,9 @@ const NOT_FOUND = 127;
 /** After its end, a command's pipes may be held open by something that it started; for so long, in milliseconds. */
 const PIPE_GRACE_MS = 2000;
 
+/** A store that has not taken the end of the run after so long is worth a word, in milliseconds. */
+const PATIENT_MS = 2000;
+
 /** Runs a command as an operation; resolves to the exit code. */
 export async function runCommand(call: RunCall, io: CliIo = processIo): Promise<number> {
   const say = (text: string): void => void io.stderr.write(`livetail: ${text}\n`);
@@ -116,7 +119,9 @@ export async function runCommand(call: RunCall, io: CliIo = processIo): Promise<
   const outcome = await execute(call, run, io, quit);
   // From here on a signal means that nobody wants to wait any more.
   const ended = (async () => {
+    const cancel = io.clock.after(PATIENT_MS, () => say("waiting for the store; Ctrl-C ends it"));
     const { stored } = await (outcome.code === 0 ? run.complete({ exit_code: 0 }) : run.fail(outcome.reason));
+    cancel();
     if (!stored) say("the end of the run could not be stored");
     await server?.linger(call.linger, quit.signal);
     await server?.close();

@@ -106,10 +106,19 @@ function urlPlace(text: string, runId: string | undefined): Pick<TailCall, "runI
   const url = new URL(text);
   const parts = url.pathname.split("/").filter((part) => part !== "");
   const below = BELOW_RUN.has(parts.at(-1) ?? "") ? parts.slice(0, -1) : parts;
-  const named = decodeURIComponent(below.at(-1) ?? "");
+  const named = decoded(below.at(-1) ?? "");
   const id = checkedId(runId ?? named);
   const base = named === id ? below.slice(0, -1) : parts;
   return { runId: id, source: { kind: "url", url: [url.origin, ...base].join("/") } };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    // No id then, which is what is said of it.
+    return part;
+  }
 }
 
 function isUrl(text: string): boolean {

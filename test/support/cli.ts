@@ -35,7 +35,7 @@ export interface CliProcess {
 }
 
 /** The environment of a command: ours, without what decides about colours and stores. */
-export function cleanEnv(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+function cleanEnv(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const { FORCE_COLOR, NO_COLOR, REDIS_URL, LIVETAIL_URL, LIVETAIL_RUN, ...env } = process.env;
   return { ...env, ...more };
 }
