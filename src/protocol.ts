@@ -234,7 +234,10 @@ export interface HelloFrame {
   next_index: number;
 }
 
-/** The `state` frame; `store` says whether the server can reach the store at this moment. */
+/**
+ * The `state` frame; `store` says whether the server can reach the store at this moment. While the run could never be
+ * read, `store` is its only field.
+ */
 export interface StateFrame extends RunState {
   store: "ok" | "unavailable";
 }

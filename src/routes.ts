@@ -28,6 +28,7 @@ export interface WriterHealth {
 
 /** The browser bundles as text; null while there is none. */
 export interface Assets {
+  /** A classic script that sets `globalThis.Livetail`. */
   clientJs(): string | null;
   panelJs(): string | null;
 }

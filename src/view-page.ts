@@ -44,8 +44,7 @@ function showStatus(text, className = text) {
 }
 
 try {
-  const module = await import("../-/client.js");
-  const { LogPoller } = module.LogPoller ? module : globalThis.Livetail;
+  const { LogPoller } = globalThis.Livetail;
   new LogPoller(runId, {
     endpointBase: base,
     onLog(entry) {
@@ -70,7 +69,8 @@ try {
     onGap: ({ lost, reason }) => add(element("li", "note", lost + " lines " + reason)),
     onReset: () => $("lines").replaceChildren(element("li", "note", "the numbering began anew")),
     onComplete: ({ status }) => showStatus(status),
-    onError: (error) => showStatus(error.message, "error"),
+    // What passes is tried again; only what does not is worth a word.
+    onError: (error) => { if (error.fatal) showStatus(error.message, "error"); },
   }).start();
 } catch (error) {
   showStatus("The script of this page could not be loaded: " + error.message, "error");
@@ -87,6 +87,7 @@ export function viewPage(runId: string): Page {
 <ul id="layers"></ul>
 </header>
 <ol id="lines" role="log" aria-live="polite"></ol>
+<script nonce="${nonce}" src="../-/client.js"></script>
 <script type="module" nonce="${nonce}">${SCRIPT}</script>`;
   return page(runId, nonce, STYLE, body);
 }

@@ -107,6 +107,8 @@ describe("a poll", () => {
     await settle();
     gone.abort();
     expect(await abandoned).toMatchObject({ logs: [], cursor });
+    const goneBefore = scene.poll(run.runId, { cursor, waitMs: 3000, signal: AbortSignal.abort() });
+    expect(await goneBefore).toMatchObject({ logs: [], cursor });
     const ended = scene.poll(run.runId, { cursor, waitMs: 3000 });
     await settle();
     scene.reader.answerHeld();
