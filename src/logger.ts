@@ -75,7 +75,7 @@ export class StructuredLogger {
     const { jobId, bindings, level = "debug", encoder = createLineEncoder() } = options;
     this.#options = options;
     this.#encoder = encoder;
-    this.#bindings = jobId === undefined ? join({}, bindings) : join({ job_id: jobId }, bindings);
+    this.#bindings = { ...(jobId === undefined ? {} : { job_id: jobId }), ...copy(bindings) };
     this.#fragment = encoder.bindings(this.#bindings);
     this.#rank = RANK[level];
     // A level that is off is a method that does nothing, not a question at every call.
@@ -93,7 +93,11 @@ export class StructuredLogger {
   /** A logger whose lines carry these fields as well, serialised once. */
   child(bindings: EventFields): StructuredLogger {
     const { jobId: _, ...options } = this.#options;
-    return new StructuredLogger({ ...options, encoder: this.#encoder, bindings: join(bindings, this.#bindings) });
+    return new StructuredLogger({
+      ...options,
+      encoder: this.#encoder,
+      bindings: { ...this.#bindings, ...copy(bindings) },
+    });
   }
 
   /** The whole operation begins. */
@@ -229,7 +233,7 @@ export class StructuredLogger {
 
   #count(event: string, fields: EventFields | undefined): void {
     try {
-      this.#sink()?.count(join({ event }, join(fields ?? {}, this.#bindings)));
+      this.#sink()?.count({ ...this.#bindings, ...copy(fields), event });
     } catch {
       this.#failures++;
     }
@@ -256,16 +260,21 @@ function mayTellCost(event: string, fields: EventFields | undefined): boolean {
   }
 }
 
-/** Fields that go together; `own` win and come first. Fields that cannot be read go along unread, for the encoder. */
-function join(own: EventFields, others: EventFields | undefined): EventFields {
-  if (others === undefined || others === null) return own;
+/** A copy of fields; what has no fields, or cannot be read, goes along as it is, for the encoder to find words. */
+function copy(fields: EventFields | undefined): EventFields {
+  if (fields === undefined || fields === null) return {};
   try {
-    const kind = typeof others === "object" ? kindOf(others) : "opaque";
-    if (kind === "fields") return { ...own, ...others, ...own };
-    return kind === "error" ? { error: others, ...own } : { ...own, metadata: others };
+    const kind = typeof fields === "object" ? kindOf(fields) : "opaque";
+    if (kind === "fields") return { ...fields };
+    return kind === "error" ? { error: fields } : { metadata: fields };
   } catch {
-    return { ...own, metadata: others };
+    return { metadata: fields };
   }
+}
+
+/** A method's own fields with those that came along; its own win and come first. */
+function join(own: EventFields, others: EventFields | undefined): EventFields {
+  return others === undefined ? own : { ...own, ...copy(others), ...own };
 }
 
 /** An error as a line takes it: an Error as it is, anything else as text. */
