@@ -10,8 +10,6 @@ import { type Serve, setScene } from "./http-scene.js";
 import { describeServing } from "./http-serving.js";
 import { describeStreams } from "./http-streams.js";
 
-export type { Front, Serve } from "./http-scene.js";
-
 /**
  * Declares the suite. `serve` starts a server, closed as its user would close it; `isOwnRequest` says whether a value
  * is what a request is in the framework.
