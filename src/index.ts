@@ -29,8 +29,8 @@ export {
   type LayerCallback,
   type Livetail,
   type LivetailOptions,
-  latestRun,
   type LogCallback,
+  latestRun,
   ownerOf,
   runOperation,
   startOperation,
@@ -38,5 +38,5 @@ export {
 export { StructuredLogger, type StructuredLoggerOptions } from "./logger.js";
 export type * from "./protocol.js";
 export type { EndOutcome, Handle, LayerMetadata, Run, RunOptions } from "./run.js";
-export type { LogStore, StoreLimits } from "./store.js";
 export { memoryStore } from "./store/memory.js";
+export type { LogStore, StoreLimits } from "./store.js";

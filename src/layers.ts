@@ -88,7 +88,8 @@ export function parseLayers(text: string): LayerMap {
   let position = 0;
   for (const [name, value] of Object.entries(stored as Record<string, LayerStatus | Partial<Layer> | null>)) {
     // Older writers keep the bare status.
-    const written: Partial<Layer> = typeof value === "object" && value !== null ? value : { status: toLayerStatus(value) };
+    const written: Partial<Layer> =
+      typeof value === "object" && value !== null ? value : { status: toLayerStatus(value) };
     const layer: Layer = {
       status: toLayerStatus(written.status),
       order: Number.isInteger(written.order) ? (written.order as number) : position,

@@ -17,9 +17,9 @@ import { createReader, type Reader } from "./reader.js";
 import { type Handle, JoinedRun, type LayerMetadata, Run, type RunHost, type RunOptions } from "./run.js";
 import { ownerState } from "./run-state.js";
 import { createLineEncoder } from "./serialize.js";
-import { type CancelAnswer, type LogStore, STORE_LIMITS, type StoreLimits } from "./store.js";
 import { memoryStore } from "./store/memory.js";
 import { type RedisInput, redisStore } from "./store/redis.js";
+import { type CancelAnswer, type LogStore, STORE_LIMITS, type StoreLimits } from "./store.js";
 
 /** What `createLivetail` takes. Everything is optional. */
 export interface LivetailOptions extends Partial<StoreLimits>, Partial<BacklogLimits> {
@@ -89,7 +89,12 @@ export interface Livetail {
   /** A function that sets layers of a run, or of the run of an id. */
   createLayerCallback(runOrId: Handle | string): LayerCallback;
   /** Runs `fn` as an operation and returns what it returns, throws what it throws; the run ends by itself. */
-  runOperation<T>(subjectId: string, operation: string, fn: (run: Run) => T | Promise<T>, options?: RunOptions): Promise<T>;
+  runOperation<T>(
+    subjectId: string,
+    operation: string,
+    fn: (run: Run) => T | Promise<T>,
+    options?: RunOptions,
+  ): Promise<T>;
   /** Like `runOperation`, in the background; returns the run at once. What `fn` throws fails the run. */
   startOperation(subjectId: string, operation: string, fn: (run: Run) => unknown, options?: RunOptions): Run;
   /** The id of the newest run of a subject (of `operation`, if given); null for none. Rejects with `STORE_UNAVAILABLE`. */
@@ -118,9 +123,12 @@ let saidThatMemoryIsForOneProcess = false;
 function sayThatMemoryIsForOneProcess(): void {
   if (saidThatMemoryIsForOneProcess) return;
   saidThatMemoryIsForOneProcess = true;
-  process.emitWarning("livetail keeps runs in the memory of this process only; other processes need Redis (REDIS_URL).", {
-    code: "LIVETAIL_MEMORY_STORE",
-  });
+  process.emitWarning(
+    "livetail keeps runs in the memory of this process only; other processes need Redis (REDIS_URL).",
+    {
+      code: "LIVETAIL_MEMORY_STORE",
+    },
+  );
 }
 
 function openStore(options: LivetailOptions, onWarning: (error: LivetailError) => void): LogStore {
@@ -147,8 +155,19 @@ function pick(options: LivetailOptions, names: readonly string[]): Record<string
 }
 
 const POSITIVE = [
-  "maxLines", "maxBufferBytes", "openTtlSeconds", "endedTtlSeconds", "queuedTtlSeconds", "maxWaitingLines",
-  "maxWaitingBytes", "maxKeptBytes", "commandTimeoutMs", "leaseMs", "maxLineBytes", "endTimeoutMs", "maxViewers",
+  "maxLines",
+  "maxBufferBytes",
+  "openTtlSeconds",
+  "endedTtlSeconds",
+  "queuedTtlSeconds",
+  "maxWaitingLines",
+  "maxWaitingBytes",
+  "maxKeptBytes",
+  "commandTimeoutMs",
+  "leaseMs",
+  "maxLineBytes",
+  "endTimeoutMs",
+  "maxViewers",
   "maxViewersPerRun",
 ] as const;
 
@@ -275,7 +294,8 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
   };
   const finder = (runOrId: Handle | string): (() => Handle) => {
     if (typeof runOrId !== "string") return () => runOrId;
-    if (!isRunId(runOrId)) throw new LivetailError("INVALID_RUN_ID", `This is not a run id: ${JSON.stringify(runOrId)}`);
+    if (!isRunId(runOrId))
+      throw new LivetailError("INVALID_RUN_ID", `This is not a run id: ${JSON.stringify(runOrId)}`);
     return () => handleOf(runOrId);
   };
 

@@ -9,8 +9,8 @@ import { LivetailError } from "./errors.js";
 import type { LayerChange } from "./layers.js";
 import { toLayerStatus } from "./layers.js";
 import { StructuredLogger } from "./logger.js";
-import { isTerminal, type LayerStatus, type LogLevel, type RunStatus, type TerminalStatus } from "./protocol.js";
 import type { LeaseHolder, Owner } from "./owner.js";
+import { isTerminal, type LayerStatus, type LogLevel, type RunStatus, type TerminalStatus } from "./protocol.js";
 import type { ClaimAnswer, RunBirth } from "./store.js";
 import { type Closing, Writer, type WriterEvents, type WriterHost } from "./writer.js";
 

@@ -8,7 +8,14 @@ import { createHash } from "node:crypto";
 import type { Backlog, BacklogMember } from "./backlog.js";
 import type { Totals } from "./cost.js";
 import { LivetailError } from "./errors.js";
-import { type LayerChange, type LayerChanges, mergeLayers, noteChange, parseLayers, stringifyLayers } from "./layers.js";
+import {
+  type LayerChange,
+  type LayerChanges,
+  mergeLayers,
+  noteChange,
+  parseLayers,
+  stringifyLayers,
+} from "./layers.js";
 import { LineQueue, sizeOf } from "./line-queue.js";
 import type { TerminalStatus } from "./protocol.js";
 import type { LineEncoder } from "./serialize.js";
@@ -52,7 +59,10 @@ export interface WriterEvents {
   /** The end or the release is stored, or nothing will ever be. */
   onClosed(): void;
   /** What is needed to create the run again; null for a writer that joined. */
-  describe(): Pick<RecreateRequest, "birth" | "attempt" | "createdAt" | "startedAt" | "status" | "cancelRequested"> | null;
+  describe(): Pick<
+    RecreateRequest,
+    "birth" | "attempt" | "createdAt" | "startedAt" | "status" | "cancelRequested"
+  > | null;
 }
 
 /** How a run is closed. */
@@ -492,7 +502,10 @@ export class Writer implements BacklogMember {
     backlog.remove(this, lines, released);
     this.#keptBytes += released;
     let change = released;
-    while (this.#keptFrom < this.#acked && (this.#acked - this.#keptFrom > maxLines || this.#keptBytes > maxBufferBytes)) {
+    while (
+      this.#keptFrom < this.#acked &&
+      (this.#acked - this.#keptFrom > maxLines || this.#keptBytes > maxBufferBytes)
+    ) {
       change -= this.#forgetOldest();
     }
     backlog.keep(this, change);

@@ -86,7 +86,8 @@ describe("creating runs", () => {
       await run?.ready;
       await run?.flush();
     }
-    while ((await read(started?.id ?? "")).run.status === "queued") await new Promise((resolve) => setImmediate(resolve));
+    while ((await read(started?.id ?? "")).run.status === "queued")
+      await new Promise((resolve) => setImmediate(resolve));
     const statuses = await Promise.all(
       [quiet, started, logged, layered].map(async (run) => (await read(run?.id ?? "")).run.status),
     );
@@ -95,9 +96,14 @@ describe("creating runs", () => {
 
   it("keeps metadata with the run, with its secrets redacted", async () => {
     const { livetail, read } = open();
-    const run = livetail.createOperationRun("job", "meta", { metadata: { url: "http://x", headers: { Cookie: "s=1" } } });
+    const run = livetail.createOperationRun("job", "meta", {
+      metadata: { url: "http://x", headers: { Cookie: "s=1" } },
+    });
     await run.ready;
-    expect(JSON.parse((await read(run.id)).run.metadata)).toEqual({ url: "http://x", headers: { Cookie: "[redacted]" } });
+    expect(JSON.parse((await read(run.id)).run.metadata)).toEqual({
+      url: "http://x",
+      headers: { Cookie: "[redacted]" },
+    });
   });
 });
 
@@ -174,7 +180,9 @@ describe("operations", () => {
       const run = livetail.createOperationRun("job", "result");
       expect(await run.complete(result)).toEqual({ status: "completed", stored: true });
       const { lines } = await read(run.id);
-      expect(lines).toEqual([expect.objectContaining({ level: "warn", message: expect.stringContaining("not stored") })]);
+      expect(lines).toEqual([
+        expect.objectContaining({ level: "warn", message: expect.stringContaining("not stored") }),
+      ]);
       expect(await livetail.store.readResult(run.id)).toBeNull();
     }
   });
@@ -229,7 +237,9 @@ describe("callbacks", () => {
       total: 2,
       metadata: { source: "a" },
     });
-    expect(() => livetail.createLogCallback("owner:x")).toThrowError(expect.objectContaining({ code: "INVALID_RUN_ID" }));
+    expect(() => livetail.createLogCallback("owner:x")).toThrowError(
+      expect.objectContaining({ code: "INVALID_RUN_ID" }),
+    );
   });
 
   it("never throw, whatever they are handed, before and after the end", async () => {
@@ -237,7 +247,19 @@ describe("callbacks", () => {
     const run = livetail.createOperationRun("job", "odd");
     const log = livetail.createLogCallback(run);
     const layer = livetail.createLayerCallback(run);
-    const odd: unknown[] = [undefined, null, 1n, Symbol("s"), () => 1, new Map([[1, 2]]), { toJSON: () => { throw 1; } }];
+    const odd: unknown[] = [
+      undefined,
+      null,
+      1n,
+      Symbol("s"),
+      () => 1,
+      new Map([[1, 2]]),
+      {
+        toJSON: () => {
+          throw 1;
+        },
+      },
+    ];
     for (const value of odd) {
       log(value, value as never);
       layer(value as never, value as never, value as never, value as never);

@@ -1,5 +1,5 @@
-import { afterAll, describe, expect, it } from "vitest";
 import { Redis } from "ioredis";
+import { afterAll, describe, expect, it } from "vitest";
 import type { LivetailError } from "../src/errors.js";
 import { createLivetail, type LivetailOptions } from "../src/livetail.js";
 import { startRedis } from "./support/redis.js";

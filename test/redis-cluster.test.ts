@@ -15,7 +15,11 @@ describe.each([
   it("keeps the keys of a run in one slot and carries runs, children, lists and cancels", async () => {
     const client = connect();
     const errors: string[] = [];
-    const livetail = createLivetail({ redis: client, keyPrefix: `${name}:`, onError: (error) => errors.push(error.message) });
+    const livetail = createLivetail({
+      redis: client,
+      keyPrefix: `${name}:`,
+      onError: (error) => errors.push(error.message),
+    });
     const parent = livetail.createOperationRun("bulk", "parent");
     const runs = Array.from({ length: 12 }, (_, i) =>
       livetail.createOperationRun(`job-${i}`, "child", { parentId: parent.id }),
@@ -24,7 +28,12 @@ describe.each([
     for (const run of runs) for (let i = 0; i < 50; i++) run.log(`line ${i}`);
     await Promise.all(runs.map((run) => run.complete({ subject: run.subjectId })));
     for (const run of runs) {
-      const answer = await livetail.store.read({ runId: run.id, from: { kind: "tail", count: 1 }, limit: 1, known: null });
+      const answer = await livetail.store.read({
+        runId: run.id,
+        from: { kind: "tail", count: 1 },
+        limit: 1,
+        known: null,
+      });
       expect(answer?.run).toMatchObject({ status: "completed", next: 50 });
       expect(JSON.parse(answer?.lines[0] ?? "{}").message).toBe("line 49");
       expect(await livetail.store.readResult(run.id)).toBe(JSON.stringify({ subject: run.subjectId }));
@@ -41,7 +50,13 @@ describe.each([
     await hinted;
     expect(await livetail.cancelRun(parent.id)).toMatchObject({ code: "OK", cancelRequested: true });
     expect(await parent.fail("stopped")).toEqual({ status: "cancelled", stored: true });
-    const sweep = { periodMs: 1000, lostAfterSweeps: 4, newEpoch: () => "e", ownerLostLine: () => "{}", neverStartedLine: () => "{}" };
+    const sweep = {
+      periodMs: 1000,
+      lostAfterSweeps: 4,
+      newEpoch: () => "e",
+      ownerLostLine: () => "{}",
+      neverStartedLine: () => "{}",
+    };
     expect(await livetail.store.sweep(sweep)).toEqual({ swept: true, ended: [], stalled: [] });
     expect(errors).toEqual([]);
     await livetail.close();

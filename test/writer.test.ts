@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { LivetailError } from "../src/errors.js";
 import { createLivetail, type LivetailOptions } from "../src/livetail.js";
-import { faultyStore } from "./support/faulty-store.js";
 import { eagerClock } from "./support/eager-clock.js";
+import { faultyStore } from "./support/faulty-store.js";
 
 function open(options: LivetailOptions = {}) {
   const faulty = faultyStore();
@@ -14,7 +14,12 @@ function open(options: LivetailOptions = {}) {
     ...options,
   });
   const stored = async (runId: string) => {
-    const answer = await faulty.store.read({ runId, from: { kind: "at", epoch: "", index: 0 }, limit: 1000, known: null });
+    const answer = await faulty.store.read({
+      runId,
+      from: { kind: "at", epoch: "", index: 0 },
+      limit: 1000,
+      known: null,
+    });
     if (answer === null) throw new Error("no such run");
     return { ...answer, messages: answer.lines.map((line) => JSON.parse(line).message ?? JSON.parse(line)) };
   };

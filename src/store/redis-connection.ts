@@ -188,7 +188,7 @@ export function openCommands(input: RedisInput, timeoutMs: number): CommandConne
           return await call("EVALSHA", [sha1, keys.length, ...keys, ...args]);
         } catch (error) {
           const why = error instanceof LivetailError ? error.message : "";
-          if (!/NOSCRIPT|NOPERM[^]*evalsha/i.test(why)) throw error;
+          if (!/NOSCRIPT|NOPERM.*evalsha/i.test(why)) throw error;
           evalOnly = why.includes("NOPERM");
         }
       }
@@ -233,12 +233,16 @@ export function openHints(input: RedisInput, onRefused: (error: LivetailError) =
   client.on("reconnecting", () => client.reconnectTimeout?.unref?.());
   client.on("ready", () => {
     letGo();
-    for (const set of listeners.values()) for (const listener of set) listener(null);
+    for (const channel of listeners.keys()) missed(channel);
   });
   client.on("message", (channel: string, message: string) => {
     for (const listener of listeners.get(channel) ?? []) listener(message);
   });
 
+  /** Before the subscription stood, something may have come. */
+  const missed = (channel: string): void => {
+    for (const listener of listeners.get(channel) ?? []) listener(null);
+  };
   const tell = (error: unknown): void => {
     const failure = toLivetailError(error);
     if (closed || refused || failure.code !== "STORE_REFUSED") return;
@@ -252,8 +256,7 @@ export function openHints(input: RedisInput, onRefused: (error: LivetailError) =
       if (set === undefined) {
         set = new Set();
         listeners.set(channel, set);
-        // Between the read that led here and this moment something may have come.
-        client.subscribe(channel).then(() => listeners.get(channel)?.forEach((each) => each(null)), tell);
+        client.subscribe(channel).then(() => missed(channel), tell);
       }
       set.add(listener);
       return () => {

@@ -13,7 +13,6 @@ import {
   type LogStore,
   MAX_PRODUCERS,
   type OwnerLease,
-  type ReadAnswer,
   type RecreateAnswer,
   type RunRecord,
   STORE_LIMITS,
@@ -380,9 +379,7 @@ export function redisStore(options: RedisStoreOptions): LogStore {
       const refusal = toRefusal(reply);
       if (refusal !== null && refusal.code !== "RUN_ENDED") return refusal;
       await beside(Promise.all([leaveOpen(runId), summarise(runId)]));
-      return (
-        refusal ?? { code: "OK", epoch: text(reply[1]), next: integer(reply[2]), version: integer(reply[3]) }
-      );
+      return refusal ?? { code: "OK", epoch: text(reply[1]), next: integer(reply[2]), version: integer(reply[3]) };
     },
 
     async release(request): Promise<EndAnswer> {
@@ -510,7 +507,13 @@ export function redisStore(options: RedisStoreOptions): LogStore {
       const time = (await commands.call("TIME", [])) as [string, string];
       heardClock(integer(time[0]) * 1000 + Math.floor(integer(time[1]) / 1000));
       const due = (await commands.call("ZRANGE", [
-        OPEN, "-inf", Math.floor(storeNow()), "BYSCORE", "LIMIT", 0, 1000,
+        OPEN,
+        "-inf",
+        Math.floor(storeNow()),
+        "BYSCORE",
+        "LIMIT",
+        0,
+        1000,
       ])) as string[];
       for (const runId of due) {
         const reply = (await commands.run(SWEEP, keysOf(runId), [

@@ -1,6 +1,6 @@
 import { LivetailError } from "../../src/errors.js";
-import type { AppendRequest, LogStore } from "../../src/store.js";
 import { memoryStore } from "../../src/store/memory.js";
+import type { AppendRequest, LogStore } from "../../src/store.js";
 
 /** What happens to one call: it never reaches the store, or its answer gets lost on the way back. */
 export type Fault = "unreachable" | "answer lost" | "refused";
