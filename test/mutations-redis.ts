@@ -89,11 +89,7 @@ export const redisMutations: readonly Mutation[] = inFile("src/store/redis-scrip
     "if totals ~= '' and redis.call('HGET', PRODUCERS, 'c:' .. producer) ~= totals then",
     "if true then",
   ],
-  [
-    "a run starts more than once",
-    "if start and status == 'queued' then",
-    "if start then",
-  ],
+  ["a run starts more than once", "if start and status == 'queued' then", "if start then"],
   [
     "a second start changes the time of the first",
     "redis.call('HSETNX', META, 'started_at', now)",
