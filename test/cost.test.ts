@@ -102,6 +102,11 @@ describe("totals", () => {
     expect(statsOf(...Array.from({ length: 1000 }, () => small)).total.cost_usd).toBe(0.000_123);
   });
 
+  test("are whole nano-dollars, the nearest to each cost", () => {
+    const totals = totalsOf({ event: "llm_call_complete", backend: "b", cost_usd: 0.012_345_678_901_2 });
+    expect(JSON.parse(totals.text()).b.b.n).toBe(12_345_679);
+  });
+
   test("tell whether anything changed, and when", () => {
     const totals = createTotals();
     expect(totals.changed).toBe(false);

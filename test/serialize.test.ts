@@ -116,6 +116,8 @@ describe("a message", () => {
   test("with a toJSON is what that returns", () => {
     expect(message({ toJSON: () => ({ event: "x", a: 1 }) })).toEqual({ timestamp: NOW, event: "x", a: 1 });
     expect(message({ toJSON: () => "text" }).message).toBe("text");
+    const large = { list: Array.from({ length: 2000 }, (_, i) => i) };
+    expect(message({ toJSON: () => large })).toEqual({ timestamp: NOW, ...large });
     const self: Fields = { a: 1 };
     self.toJSON = () => self;
     expect(message(self)).toMatchObject({ a: 1 });
@@ -320,7 +322,7 @@ describe("the cap", () => {
   });
 
   test("counts what escaping and UTF-8 add", () => {
-    for (const part of ["\u0001", '"', "\\", "\n", "ü", "漢", "😀"]) {
+    for (const part of ["\u0001", "\b", "\t", "\f", "\r", '"', "\\", "\n", "ü", "漢", "😀"]) {
       const text = encoder.message(part.repeat(20_000));
       const line = read(text);
       expect(line.truncated).toBe(true);
@@ -366,6 +368,8 @@ describe("the cap", () => {
   test("cuts names of 5 MB, events of 5 MB and bindings of 5 MB", () => {
     const long = "k".repeat(5_000_000);
     expect(message({ [long]: 1, after: 2 })).toMatchObject({ after: 2, truncated: true });
+    const emoji = Object.keys(message({ [`a${"😀".repeat(300)}`]: 1 }))[1] as string;
+    expect(`a${"😀".repeat(300)}`.startsWith(emoji)).toBe(true);
     const bindings = encoder.bindings({ job_id: "j", note: long });
     const line = read(encoder.event("info", long, { score: 1 }, bindings));
     expect(line).toMatchObject({ job_id: "j", metadata: { score: 1 }, truncated: true });
