@@ -66,7 +66,7 @@ export const TOP_NAMES: ReadonlyMap<string, string> = new Map(
 );
 
 /** The largest cost of one call that is believed, in dollars (10^15 nano-dollars). */
-export const MAX_COST_USD = 1_000_000;
+const MAX_COST_USD = 1_000_000;
 
 /** Whether a value is a cost in dollars that can be counted. */
 export function isCost(value: unknown): value is number {
