@@ -24,7 +24,7 @@ export interface BacklogLimits {
 }
 
 /** The defaults of protocol §4. */
-export const BACKLOG_LIMITS: BacklogLimits = {
+const BACKLOG_LIMITS: BacklogLimits = {
   maxWaitingLines: 10_000,
   maxWaitingBytes: 16 * 1_048_576,
   maxKeptBytes: 64 * 1_048_576,

@@ -21,8 +21,8 @@ import {
 import { createStreams } from "./stream.js";
 import { Viewers } from "./viewers.js";
 
-export type { HandlerRequest, HandlerResponse, LiveBody, ViewerSink } from "./exchange.js";
-export type { Assets, RouteOptions, WriterHealth } from "./routes.js";
+export type { HandlerRequest, HandlerResponse } from "./exchange.js";
+export type { RouteOptions } from "./routes.js";
 
 /** Answers at once where it can (an idle poll), else by promise. Never throws, never rejects. */
 export type Handle = (request: HandlerRequest) => HandlerResponse | Promise<HandlerResponse>;

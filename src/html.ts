@@ -13,7 +13,7 @@ export function newNonce(): string {
 }
 
 /** The Content-Security-Policy of a page: its own scripts and styles, requests to its own server, nothing else. */
-export function pagePolicy(nonce: string): string {
+function pagePolicy(nonce: string): string {
   return (
     `default-src 'none'; script-src 'self' 'nonce-${nonce}'; style-src 'nonce-${nonce}'; connect-src 'self'; ` +
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"

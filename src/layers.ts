@@ -21,7 +21,7 @@ export interface LayerChange {
 export type LayerChanges = Map<string, LayerChange>;
 
 /** Layers of a run take at most this many bytes. */
-export const MAX_LAYERS_BYTES = 65_536;
+const MAX_LAYERS_BYTES = 65_536;
 
 const STATUSES: Record<string, LayerStatus> = {
   pending: "pending",

@@ -19,7 +19,7 @@ export interface LeaseHolder {
 }
 
 /** A lease is over this many sweeps before its owner counts as lost. */
-export const LOST_AFTER_SWEEPS = 4;
+const LOST_AFTER_SWEEPS = 4;
 
 export interface OwnerOptions {
   store: LogStore;

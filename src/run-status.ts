@@ -21,7 +21,7 @@ export async function readStatus(store: LogStore, runId: string): Promise<Status
 }
 
 /** Statuses counted. */
-export function countChildren(children: Record<string, RunStatus>): ChildCounts {
+function countChildren(children: Record<string, RunStatus>): ChildCounts {
   const counts: ChildCounts = { queued: 0, running: 0, completed: 0, failed: 0, cancelled: 0, total: 0 };
   for (const status of Object.values(children)) {
     if (!Object.hasOwn(counts, status)) continue;

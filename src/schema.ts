@@ -37,7 +37,10 @@ export const listQuery = z.object({
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 type Flat<T> = T extends object ? { [K in keyof T]: T[K] } : T;
 
-/** Fails to compile when a schema and its type differ, extra keys too. */
+/**
+ * Fails to compile when a schema and its type differ, extra keys too.
+ * @public
+ */
 export type SchemasMatch = [
   Assert<Same<Flat<z.output<typeof listQuery>>, Flat<ListQuery>>>,
   Assert<Same<Flat<z.output<typeof authorizeAnswer>>, Flat<AuthorizeAnswer>>>,

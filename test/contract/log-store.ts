@@ -16,8 +16,8 @@ import { stateCases } from "./log-store/state.js";
 import { sweepCases } from "./log-store/sweep.js";
 import { watchCases } from "./log-store/watch.js";
 
-export type { ForeignRun, OpenHarness, RunKey, StoreCase, StoreHarness } from "./log-store/harness.js";
-export { LEASE_MS, SWEEP_PERIOD_MS } from "./log-store/harness.js";
+export type { OpenHarness, StoreCase, StoreHarness } from "./log-store/harness.js";
+export { SWEEP_PERIOD_MS } from "./log-store/harness.js";
 
 /** Every case, by what it is about. */
 export const logStoreCases: readonly StoreCases[] = [

@@ -95,7 +95,7 @@ export async function setScene(
 }
 
 /** Where an asking begins. */
-export function fromOf({ cursor, since = 0, tail }: Asking): From {
+function fromOf({ cursor, since = 0, tail }: Asking): From {
   if (cursor !== undefined) {
     const parsed = parseCursor(cursor);
     if (parsed === null) throw new Error(`${cursor} is no cursor`);
