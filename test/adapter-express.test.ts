@@ -4,6 +4,8 @@ import express, { type Express } from "express";
 import { describe, expect, it } from "vitest";
 import { createExpressHandler } from "../src/adapters/express.js";
 import type { Handle } from "../src/handler.js";
+import { configureLivetail } from "../src/livetail.js";
+import { memoryStore } from "../src/store/memory.js";
 import { describeHttp } from "./contract/http.js";
 import { ask } from "./contract/http-client.js";
 
@@ -78,5 +80,17 @@ describe("the Express handler", () => {
     const { url, close } = await listen(app);
     expect(await ask(url, "/operations/%zz")).toMatchObject({ status: 400, text: "/%zz" });
     await close();
+  });
+
+  it("serves the default livetail when it is given none", async () => {
+    const livetail = configureLivetail({ store: memoryStore() });
+    const run = livetail.createOperationRun("s", "op");
+    await run.complete();
+    const app = express();
+    app.use("/operations", createExpressHandler());
+    const { url, close } = await listen(app);
+    expect((await ask(url, `/operations/${run.id}`)).json()).toMatchObject({ run_id: run.id, status: "completed" });
+    await close();
+    await livetail.close();
   });
 });

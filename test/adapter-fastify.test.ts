@@ -1,7 +1,7 @@
 import { type FastifyReply, fastify } from "fastify";
 import { describe, expect, it } from "vitest";
 import { livetailFastify } from "../src/adapters/fastify.js";
-import { createLivetail } from "../src/livetail.js";
+import { configureLivetail, createLivetail } from "../src/livetail.js";
 import { memoryStore } from "../src/store/memory.js";
 import { describeHttp } from "./contract/http.js";
 import { ask, openStream } from "./contract/http-client.js";
@@ -153,6 +153,18 @@ describe("the Fastify plugin", () => {
     await stream.until(({ event }) => event === "log");
     await Promise.all([app.close(), stream.rest()]);
     expect(livetail.handler.viewers()).toBe(0);
+    await livetail.close();
+  });
+
+  it("serves the default livetail when it is given none", async () => {
+    const livetail = configureLivetail({ store: memoryStore() });
+    const run = livetail.createOperationRun("s", "op");
+    await run.complete();
+    const app = fastify();
+    app.register(livetailFastify, { prefix: "/operations" });
+    const url = await app.listen({ port: 0, host: "127.0.0.1" });
+    expect((await ask(url, `/operations/${run.id}`)).json()).toMatchObject({ run_id: run.id, status: "completed" });
+    await app.close();
     await livetail.close();
   });
 });

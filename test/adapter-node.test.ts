@@ -4,6 +4,8 @@ import { type AddressInfo, connect } from "node:net";
 import { describe, expect, it } from "vitest";
 import { createNodeHandler } from "../src/adapters/node.js";
 import type { Handle, HandlerRequest, HandlerResponse } from "../src/handler.js";
+import { configureLivetail } from "../src/livetail.js";
+import { memoryStore } from "../src/store/memory.js";
 import { describeHttp } from "./contract/http.js";
 import { ask, deferred } from "./contract/http-client.js";
 import { handlerOf, listen, startServer, text } from "./support/bare-server.js";
@@ -109,6 +111,15 @@ describe("the node bridge, asking", () => {
     expect(answer.status).toBe(404);
     expect(answer.headers["content-type"]).toBe("application/problem+json; charset=utf-8");
     expect(answer.json()).toMatchObject({ status: 404, code: "RUN_NOT_FOUND" });
+  });
+
+  it("serves the default livetail when it is given none", async () => {
+    const livetail = configureLivetail({ store: memoryStore() });
+    const run = livetail.createOperationRun("s", "op");
+    await run.complete();
+    const url = await listen(createNodeHandler(undefined, { mount: "/operations" }));
+    expect((await ask(url, `/operations/${run.id}`)).json()).toMatchObject({ run_id: run.id, status: "completed" });
+    await livetail.close();
   });
 });
 

@@ -170,7 +170,7 @@ export function describePolls(scene: Scene): void {
       const begun = performance.now();
       cause(run);
       expect(await held).toMatchObject(expected);
-      expect(performance.now() - begun).toBeLessThan(1000);
+      expect(performance.now() - begun).toBeLessThan(5000);
       expect(server.livetail.handler.viewers()).toBe(0);
     });
 
@@ -189,7 +189,7 @@ export function describePolls(scene: Scene): void {
       const { cursor } = await server.poll(run.id);
       const begun = performance.now();
       expect(await server.poll(run.id, `?cursor=${cursor}&wait=20`)).toMatchObject({ status: "completed", logs: [] });
-      expect(performance.now() - begun).toBeLessThan(1000);
+      expect(performance.now() - begun).toBeLessThan(5000);
     });
 
     it("lets go of it when the viewer leaves", async () => {

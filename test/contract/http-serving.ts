@@ -177,7 +177,7 @@ export function describeServing(scene: Scene): void {
       await stream.until(({ event }) => event === "log");
       const held = range(0, 3).map(() => server.poll(run.id, `?cursor=${cursor}&wait=20`, { agent }));
       await vi.waitFor(() => expect(server.livetail.handler.viewers()).toBe(4));
-      await closesWithin(2000, server.close());
+      await closesWithin(4000, server.close());
       expect(await stream.rest()).toEqual([]);
       for (const answer of await Promise.all(held)) expect(answer).toMatchObject({ logs: [], cursor });
       agent.destroy();
@@ -193,7 +193,7 @@ export function describeServing(scene: Scene): void {
         for (const _ of range(0, 1000)) run.log({ message: `line ${round}`, fill: "x".repeat(500) });
         await run.flush();
       }
-      await closesWithin(2000, server.close());
+      await closesWithin(4000, server.close());
       expect(server.livetail.handler.viewers()).toBe(0);
       stream.vanish();
     });
