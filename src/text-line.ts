@@ -34,14 +34,18 @@ const LEVELS: ReadonlyMap<string, LogLevel> = new Map(
 
 /** The level that a word (in any case) or a number of pino's scale (10 to 60) means; undefined for none. */
 export function levelOf(value: unknown): LogLevel | undefined {
-  if (typeof value === "string") return value.length <= 16 ? LEVELS.get(value.toLowerCase()) : undefined;
+  if (typeof value === "string") return LEVELS.get(value) ?? LEVELS.get(value.slice(0, 16).toLowerCase());
   if (typeof value !== "number" || !(value >= 10 && value <= 60)) return undefined;
   if (value < 30) return "debug";
   if (value < 40) return "info";
   return value < 50 ? "warn" : "error";
 }
 
-const TIME = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?\s?(Z|[+-]\d\d:?\d\d)?$/;
+const DAY = "\\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])";
+const CLOCK = "(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d";
+const ZONE = "Z|[+-]\\d\\d:?\\d\\d";
+const TIME = new RegExp(`^(${DAY})[T ](${CLOCK})(?:[.,](\\d{1,9}))?\\s?(${ZONE})?$`);
+const ISO = new RegExp(`^${DAY}T${CLOCK}(?:\\.\\d{1,9})?(?:${ZONE})$`);
 
 /** ISO 8601 of a time in text (UTC where it names no zone) or of seconds or milliseconds since 1970; else undefined. */
 export function timeOf(value: unknown): string | undefined {
@@ -50,15 +54,14 @@ export function timeOf(value: unknown): string | undefined {
     return value >= 1e9 && value < 1e10 ? new Date(value * 1000).toISOString() : undefined;
   }
   if (typeof value !== "string" || value.length > 40) return undefined;
+  if (ISO.test(value)) return value;
   const match = TIME.exec(value);
   if (match === null) return undefined;
   const [, day, clock, fraction, zone = "Z"] = match;
-  const text = `${day}T${clock}${fraction === undefined ? "" : `.${fraction}`}${zone}`;
-  return Number.isNaN(Date.parse(text)) ? undefined : text;
+  return `${day}T${clock}${fraction === undefined ? "" : `.${fraction}`}${zone}`;
 }
 
-const STAMPED =
-  /^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?) {1,4}\[([A-Za-z]{3,11})\] {0,4}/;
+const STAMPED = new RegExp(`^(${DAY}[T ]${CLOCK}(?:[.,]\\d{1,9})?(?:${ZONE})?) {1,4}\\[([A-Za-z]{3,11})\\] {0,4}`);
 const MODULE = /^([A-Za-z_][\w.\-/]{0,127}): /;
 const LEVELLED = /^\[([A-Za-z]{3,11})\]\s{0,4}/;
 const COMPONENT = /^[A-Za-z][\w .-]{0,63}$/;
