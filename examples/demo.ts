@@ -19,12 +19,14 @@ const COMMAND = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const PORT = 3000;
 /** A viewer that has not asked for so long has seen the end, in milliseconds. */
 const QUIET_MS = 2000;
+/** But nobody is waited for longer than this. */
+const PATIENCE_MS = 15_000;
 
 /** A running demo. */
 export interface Demo {
   /** The page of the run; polls go to the same URL without `/view`. */
   viewUrl: string;
-  /** Resolves when nobody asks any more. */
+  /** Resolves when nobody asks any more, after 15 s at most. */
   quiet(): Promise<void>;
   close(): Promise<void>;
 }
@@ -48,7 +50,9 @@ export async function start(port: number): Promise<Demo> {
   return {
     viewUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}${viewPath}`,
     async quiet() {
-      while (livetail.handler.viewers() > 0 || performance.now() - askedAt < QUIET_MS) await delay(100);
+      const until = performance.now() + PATIENCE_MS;
+      const isWatched = (): boolean => livetail.handler.viewers() > 0 || performance.now() - askedAt < QUIET_MS;
+      while (isWatched() && performance.now() < until) await delay(100);
     },
     async close() {
       livetail.handler.closeViewers();

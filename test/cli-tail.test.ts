@@ -9,6 +9,7 @@ import { createLivetail, type Livetail, type LivetailOptions } from "../src/live
 import type { LogEntry } from "../src/protocol.js";
 import { memoryStore } from "../src/store/memory.js";
 import { createTestIo, startCli, type TestIo, until } from "./support/cli.js";
+import { settle } from "./support/hand-clock.js";
 import { freePort, startRedis } from "./support/redis.js";
 
 const cleanups: (() => unknown)[] = [];
@@ -376,6 +377,30 @@ describe("livetail tail", () => {
     expect(lines(taken.join("")).map((line) => Number(line.split(" ")[1]))).toEqual(
       Array.from({ length: 20_000 }, (_, i) => i),
     );
+  });
+});
+
+describe("livetail tail at the end", () => {
+  it("has handed over everything that it printed, because what a pipe has not taken is lost with the process", async () => {
+    const { livetail, base } = await startService();
+    const run = livetail.createOperationRun("s", "job");
+    run.logOutput("one", "stdout");
+    await run.complete();
+    const io = createTestIo({ env: {}, realClock: true });
+    const takes: (() => void)[] = [];
+    io.stdout = new Writable({ write: (_chunk, _encoding, done) => void takes.push(done) });
+    let over = false;
+    const { code } = tailHere([run.id, "--url", base], io);
+    void code.then(() => {
+      over = true;
+    });
+    await until(() => io.printed.stderr.includes("completed"));
+    await settle();
+    expect([takes.length, over]).toEqual([1, false]);
+    takes[0]?.();
+    await until(() => takes.length === 2);
+    takes[1]?.();
+    expect(await code).toBe(0);
   });
 });
 
