@@ -35,7 +35,7 @@ export {
   runOperation,
   startOperation,
 } from "./livetail.js";
-export { StructuredLogger, type StructuredLoggerOptions } from "./logger.js";
+export { type EventFields, type LlmCall, StructuredLogger, type StructuredLoggerOptions } from "./logger.js";
 export type * from "./protocol.js";
 export type { EndOutcome, Handle, LayerMetadata, Run, RunOptions } from "./run.js";
 export { memoryStore } from "./store/memory.js";

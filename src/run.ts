@@ -134,9 +134,7 @@ export class Handle implements CurrentRun, LogSink {
 
   /** Logs a line that a child process printed: a JSON object is kept as a structured line. */
   logOutput(line: string, stream: "stdout" | "stderr"): void {
-    const text = this.host.encoder.text(line, stream);
-    if (line.startsWith("{")) this.totals.count(JSON.parse(text));
-    this.writer.push(text);
+    this.writer.push(this.host.encoder.text(line, stream, (fields) => this.totals.count(fields)));
   }
 
   /** Sets the status of a layer; `metadata.current` and `metadata.total` are its progress. Never throws. */
@@ -147,7 +145,7 @@ export class Handle implements CurrentRun, LogSink {
       const { current, total, ...rest } = metadata;
       if (Number.isFinite(current)) change.current = current as number;
       if (Number.isFinite(total)) change.total = total as number;
-      if (Object.keys(rest).length > 0) change.metadata = this.#plain(rest);
+      if (Object.keys(rest).length > 0) change.metadata = this.host.encoder.plain(rest);
     }
     this.writer.changeLayer(String(name), change);
   }
@@ -164,12 +162,6 @@ export class Handle implements CurrentRun, LogSink {
   /** Resolves when all that was logged before is stored, or after `endTimeoutMs`. Never rejects. */
   async flush(): Promise<void> {
     await this.within(this.writer.flush());
-  }
-
-  /** Free of cycles, secrets and what JSON lacks, by the same rules as lines. */
-  #plain(metadata: Record<string, unknown>): Record<string, unknown> {
-    const { metadata: plain } = JSON.parse(this.host.encoder.message("", metadata));
-    return plain ?? {};
   }
 
   /** Waits for `work` at most `endTimeoutMs`, and keeps the process alive as long; false when it took longer. */
@@ -259,7 +251,7 @@ export class Run extends Handle implements LeaseHolder {
       subjectId,
       operation,
       parentId: options.parentId ?? "",
-      metadata: options.metadata === undefined ? "" : redactedMetadata(host, options.metadata),
+      metadata: options.metadata === undefined ? "" : JSON.stringify(host.encoder.plain(options.metadata)),
     };
     this.ready = this.#claim();
     this.ready.catch(() => {});
@@ -456,9 +448,4 @@ export class Run extends Handle implements LeaseHolder {
     }
     return null;
   }
-}
-
-function redactedMetadata(host: RunHost, metadata: Record<string, unknown>): string {
-  const { metadata: plain } = JSON.parse(host.encoder.message("", metadata));
-  return plain === undefined ? "" : JSON.stringify(plain);
 }

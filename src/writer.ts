@@ -377,7 +377,7 @@ export class Writer implements BacklogMember {
   }
 
   #request(batch: Batch): WriteRequest {
-    const totals = this.#totals.changed || this.#totalsSent !== "" ? this.#totals.text() : "";
+    const totals = this.#totals.changed ? this.#totals.text() : "";
     return {
       runId: this.runId,
       producer: this.producer,
