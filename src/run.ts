@@ -292,15 +292,15 @@ export class Run extends Handle implements LeaseHolder {
   }
 
   /**
-   * Ends the run as failed, or as cancelled when a cancel was asked for. `error` becomes the last line; an
-   * Error's `code` becomes the run's `error_code`. Resolves like `complete`.
+   * Ends the run as failed, or as cancelled when a cancel was asked for. `error` becomes the run's `error`; an Error
+   * is also its last line, with the traceback, and its `code` the run's `error_code`. Resolves like `complete`.
    */
   fail(error: unknown): Promise<EndOutcome> {
     const message = error instanceof Error ? error.message : String(error);
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     const status = this.cancelled ? "cancelled" : "failed";
     if (this.#endedAt === 0) {
-      this.log(error instanceof Error ? error : { level: "error", message, error: message });
+      if (error instanceof Error) this.log(error);
       this.#closeLayers(status === "failed" ? "failed" : "skipped");
     }
     return this.#end({ kind: "end", status, error: message, errorCode: code, result: null });
