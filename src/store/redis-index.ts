@@ -1,0 +1,185 @@
+/**
+ * What finds runs: sorted sets and summaries beside the runs themselves. They live in other slots than the runs, so
+ * no script touches both, and a failure here never fails the write that it follows.
+ */
+import { LivetailError } from "../errors.js";
+import type { RunStatus, RunSummary } from "../protocol.js";
+import type { ListRequest, LogStore, RunRecord, StoreLimits } from "../store.js";
+import { runStatus } from "./foreign-run.js";
+import { fromPairs, integer } from "./redis-answers.js";
+import type { CommandConnection } from "./redis-connection.js";
+import type { RedisKeys } from "./redis-keys.js";
+import { runSummary } from "./run-summary.js";
+
+/** The runs that are remembered, and how many of each subject. */
+const MOST_RUNS = 10_000;
+const MOST_RUNS_OF_SUBJECT = 20;
+const DAY_SECONDS = 86_400;
+/** Ids that one look reads at a time. */
+const PAGE = 100;
+/** Open runs that one sweep looks at. */
+const MOST_DUE = 1000;
+
+export interface RedisIndexOptions {
+  commands: CommandConnection;
+  keys: RedisKeys;
+  limits: StoreLimits;
+  warn: (error: LivetailError) => void;
+  read: LogStore["read"];
+}
+
+/** The index of a store. Writers resolve in any case; readers reject with `STORE_UNAVAILABLE`. */
+export interface RedisIndex {
+  /** Takes note of the server's clock; the scores of open runs are its time. */
+  heardClock(nowMs: number): void;
+  /** A run is open and need not be looked at for `forMs`. */
+  keepOpen(runId: string, forMs: number): Promise<void>;
+  /** An open run is to be looked at again at `atMs` of the server's clock. */
+  lookAgain(runId: string, atMs: number): Promise<void>;
+  leaveOpen(runId: string): Promise<void>;
+  /** A run was created; lists show it from now on. */
+  enter(runId: string, subjectId: string, createdAt: number): Promise<void>;
+  forget(runId: string): Promise<void>;
+  /** Writes `run:{id}`, and the parent's view of it, from what meta says now. */
+  summarise(runId: string): Promise<void>;
+  /** Wins the sweep of this period, or not. */
+  winSweep(periodMs: number): Promise<boolean>;
+  /** Open runs that are to be looked at. */
+  due(): Promise<string[]>;
+  countOpen(): Promise<number>;
+  readSummary(runId: string): Promise<RunSummary | null>;
+  readChildren(runId: string): Promise<Record<string, RunStatus>>;
+  list(request: ListRequest): Promise<RunSummary[]>;
+  latest(subjectId: string, operation: string | null): Promise<string | null>;
+}
+
+/** Creates the index of a store. */
+export function createRedisIndex({ commands, keys, limits, warn, read }: RedisIndexOptions): RedisIndex {
+  const { call } = commands;
+  let clockAheadMs = 0;
+  const storeNow = (): number => Math.floor(Date.now() + clockAheadMs);
+
+  const beside = async (...work: Promise<unknown>[]): Promise<void> => {
+    try {
+      await Promise.all(work);
+    } catch (error) {
+      // An outage is told by the write itself, or by the next one.
+      if (error instanceof LivetailError && error.code === "STORE_REFUSED") warn(error);
+    }
+  };
+
+  const readRun = async (runId: string): Promise<RunRecord | null> =>
+    (await read({ runId, from: { kind: "none" }, limit: 0, known: null }))?.run ?? null;
+
+  const writeSummary = async (runId: string): Promise<void> => {
+    const run = await readRun(runId);
+    if (run === null) return;
+    const work = [call("SET", [keys.summary(runId), JSON.stringify(runSummary(run)), "EX", DAY_SECONDS])];
+    if (run.parentId !== "") {
+      const children = keys.children(run.parentId);
+      work.push(call("HSET", [children, runId, run.status]), call("EXPIRE", [children, limits.openTtlSeconds]));
+    }
+    await Promise.all(work);
+  };
+
+  /** Summaries of ids in their order: from meta, or from `run:{id}` where only that is left. */
+  const summaries = (ids: readonly string[]): Promise<(RunSummary | null)[]> =>
+    Promise.all(
+      ids.map(async (id) => {
+        const run = await readRun(id);
+        return run === null ? index.readSummary(id) : runSummary(run);
+      }),
+    );
+
+  const enterSorted = (key: string, most: number, runId: string, createdAt: number): Promise<unknown>[] => [
+    call("ZADD", [key, createdAt, runId]),
+    call("ZREMRANGEBYRANK", [key, 0, -most - 1]),
+    call("EXPIRE", [key, DAY_SECONDS]),
+  ];
+
+  const index: RedisIndex = {
+    heardClock(nowMs) {
+      clockAheadMs = nowMs - Date.now();
+    },
+
+    keepOpen: (runId, forMs) =>
+      beside(call("ZADD", [keys.open, storeNow() + forMs, runId]), call("EXPIRE", [keys.open, DAY_SECONDS])),
+
+    lookAgain: (runId, atMs) => beside(call("ZADD", [keys.open, "XX", atMs, runId])),
+
+    leaveOpen: (runId) => beside(call("ZREM", [keys.open, runId])),
+
+    enter: (runId, subjectId, createdAt) =>
+      beside(
+        ...enterSorted(keys.runs, MOST_RUNS, runId, createdAt),
+        ...enterSorted(keys.subject(subjectId), MOST_RUNS_OF_SUBJECT, runId, createdAt),
+      ),
+
+    forget: (runId) => beside(call("ZREM", [keys.open, runId]), call("ZREM", [keys.runs, runId])),
+
+    summarise: (runId) => beside(writeSummary(runId)),
+
+    async winSweep(periodMs) {
+      return (await call("SET", [keys.sweeping, "1", "NX", "PX", periodMs])) === "OK";
+    },
+
+    async due() {
+      const [seconds, micros] = (await call("TIME", [])) as [string, string];
+      index.heardClock(integer(seconds) * 1000 + Math.floor(integer(micros) / 1000));
+      return (await call("ZRANGE", [keys.open, "-inf", storeNow(), "BYSCORE", "LIMIT", 0, MOST_DUE])) as string[];
+    },
+
+    async countOpen() {
+      return integer(await call("ZCARD", [keys.open]));
+    },
+
+    async readSummary(runId) {
+      const stored = await call("GET", [keys.summary(runId)]);
+      if (typeof stored !== "string") return null;
+      try {
+        const found = JSON.parse(stored) as RunSummary | null;
+        // Something else may keep its own shape there; only what names the run as we do is ours.
+        return found?.run_id === runId ? found : null;
+      } catch {
+        return null;
+      }
+    },
+
+    async readChildren(runId) {
+      const stored = fromPairs((await call("HGETALL", [keys.children(runId)])) as string[]);
+      return Object.fromEntries(Object.entries(stored).map(([id, status]) => [id, runStatus(status)]));
+    },
+
+    async list({ status, operation, subjectId, parentId, limit }) {
+      const fits = (run: RunSummary | null): run is RunSummary =>
+        run !== null &&
+        (status === undefined || run.status === status) &&
+        (operation === undefined || run.operation === operation) &&
+        (subjectId === undefined || run.subject_id === subjectId) &&
+        (parentId === undefined || run.parent_id === parentId);
+      if (parentId !== undefined) {
+        const children = await summaries(Object.keys(await index.readChildren(parentId)));
+        const newestFirst = (a: RunSummary, b: RunSummary) => (b.created_at ?? "").localeCompare(a.created_at ?? "");
+        return children.filter(fits).sort(newestFirst).slice(0, limit);
+      }
+      const sorted = subjectId === undefined ? keys.runs : keys.subject(subjectId);
+      const found: RunSummary[] = [];
+      for (let from = 0; found.length < limit; from += PAGE) {
+        const ids = (await call("ZREVRANGE", [sorted, from, from + PAGE - 1])) as string[];
+        found.push(...(await summaries(ids)).filter(fits));
+        if (ids.length < PAGE) break;
+      }
+      return found.slice(0, limit);
+    },
+
+    async latest(subjectId, operation) {
+      const ids = (await call("ZREVRANGE", [keys.subject(subjectId), 0, -1])) as string[];
+      for (const id of ids) {
+        const [run] = await summaries([id]);
+        if (run && (operation === null || run.operation === operation)) return id;
+      }
+      return null;
+    },
+  };
+  return index;
+}
