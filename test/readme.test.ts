@@ -1,0 +1,92 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import ts from "typescript";
+import { describe, expect, it } from "vitest";
+import { ERRORS } from "../src/errors.js";
+
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
+const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+const packageJson = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+
+/** The code blocks of a language, in their order. */
+function blocks(language: string): string[] {
+  return [...readme.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"))].map(
+    (match) => match[1] as string,
+  );
+}
+
+describe("the README", () => {
+  it("says how many dependencies there are", () => {
+    expect(readme).toContain(`**${Object.keys(packageJson.dependencies).length}** runtime dependencies`);
+  });
+
+  it("promises the sizes that the size test holds", () => {
+    const sizes = readFileSync(join(ROOT, "test/client-size.test.ts"), "utf8");
+    for (const size of ["2.2 kB", "3.8 kB"]) {
+      expect(readme).toContain(size);
+      expect(sizes).toContain(`${size} with`);
+    }
+  });
+
+  it("opens with at most 15 lines for the server and 5 for the page", () => {
+    const server = blocks("ts")[0]?.trim().split("\n") ?? [];
+    expect(server.length).toBeLessThanOrEqual(15);
+    const script =
+      /<script>\n([\s\S]*?)<\/script>/
+        .exec(blocks("html")[0] ?? "")?.[1]
+        ?.trim()
+        .split("\n") ?? [];
+    expect(script.length).toBeGreaterThan(1);
+    expect(script.length).toBeLessThanOrEqual(5);
+  });
+
+  it("has every error code with its status, and no other", () => {
+    const rows = [...readme.matchAll(/^\| `([A-Z_]+)` \| (\d+|-) \|/gm)].map(([, code, status]) => [code, status]);
+    const table = Object.entries(ERRORS).map(([code, [status]]) => [code, status === 0 ? "-" : String(status)]);
+    expect(rows.sort()).toEqual(table.sort());
+  });
+
+  it("names only scripts and files that exist", () => {
+    const scripts = [...readme.matchAll(/npm run ([a-z:]+)/g)].map((match) => match[1] as string);
+    expect(Object.keys(packageJson.scripts)).toEqual(expect.arrayContaining(scripts));
+    const paths = [...readme.matchAll(/\b(?:src|examples)\/[\w./-]+\w/g)].map((match) => match[0]);
+    expect(paths.length).toBeGreaterThan(10);
+    for (const path of paths) {
+      expect(() => readFileSync(join(ROOT, path)), path).not.toThrow(/ENOENT/);
+    }
+  });
+
+  it("has TypeScript that compiles against the package", () => {
+    // Inside the repository, where the blocks find the types of Express and Node.
+    const folder = join(ROOT, "node_modules/.cache/livetail-readme");
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "package.json"), '{"type":"module"}');
+    const files = blocks("ts").map((block, i) => {
+      const file = join(folder, `block-${i}.ts`);
+      writeFileSync(file, block);
+      return file;
+    });
+    const program = ts.createProgram(files, {
+      module: ts.ModuleKind.NodeNext,
+      moduleResolution: ts.ModuleResolutionKind.NodeNext,
+      target: ts.ScriptTarget.ES2022,
+      strict: true,
+      noEmit: true,
+      skipLibCheck: true,
+      types: ["node"],
+      typeRoots: [join(ROOT, "node_modules/@types")],
+      paths: {
+        livetail: [join(ROOT, "dist/index.d.ts")],
+        "livetail/*": [join(ROOT, "dist/adapters/*.d.ts"), join(ROOT, "dist/*/index.d.ts")],
+      },
+    });
+    const messages = ts.getPreEmitDiagnostics(program).map((diagnostic) => ({
+      file: diagnostic.file?.fileName.replace(ROOT, ""),
+      text: ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n"),
+    }));
+    expect(files.length).toBeGreaterThan(2);
+    expect(messages).toEqual([]);
+  });
+});
