@@ -78,7 +78,7 @@ describe.each<[string, () => LogPollerOptions]>([
     const seen = watch(run.id, how());
     await run.fail(Object.assign(new Error("no such job"), { code: "NO_JOB" }));
     await seen.until("onComplete");
-    expect(seen.of("onComplete")).toMatchObject([{ status: "failed", error: "no such job", errorCode: "NO_JOB" }]);
+    expect(seen.of("onComplete")).toMatchObject([{ status: "failed", error: "no such job", error_code: "NO_JOB" }]);
   });
 
   it("a run that is not stored yet is waited for", async () => {

@@ -97,7 +97,7 @@ describe("a stream", () => {
       "onComplete",
     ]);
     expect(seen.indexes()).toEqual(upTo(5));
-    expect(seen.of("onComplete")).toMatchObject([{ status: "completed", errorCode: null, expected_log_count: 5 }]);
+    expect(seen.of("onComplete")).toMatchObject([{ status: "completed", error_code: null, expected_log_count: 5 }]);
     expect(seen.poller.cursor).toBe("aaaa.5.9");
     expect(seen.clock.passed).toEqual([]);
     expect(server.asked).toHaveLength(1);

@@ -267,7 +267,7 @@ describe("the end", () => {
     const v = viewer();
     const error = { error: "out of memory", error_code: "OOM" };
     v.state.take(answer(0, 4, { status, expected_log_count: 4, ...error }));
-    expect(v.of("onComplete")[0]?.[1]).toMatchObject({ status, ...error, errorCode: "OOM", logs: [] });
+    expect(v.of("onComplete")[0]?.[1]).toMatchObject({ status, ...error });
   });
 
   it("comes with the last frame of a stream", () => {
@@ -378,6 +378,23 @@ describe("failures", () => {
 
   it("does not come back before Retry-After", () => {
     expect(viewer().state.fail(failure(429, 7000), 0)).toBe(7200);
+  });
+
+  it("tells of a failure that comes after answers about a missing run, once", () => {
+    const v = viewer();
+    v.state.fail(failure(404), 0);
+    v.state.fail(failure(503), 300);
+    v.state.fail(failure(404), 600);
+    v.state.fail(failure(503), 900);
+    expect(v.of("onError")).toMatchObject([["onError", { status: 503, fatal: false }]]);
+  });
+
+  it("begins a new series when it is asked for again after giving up", () => {
+    const v = viewer({ random: () => 1 });
+    v.state.fail(failure(503), 0);
+    v.state.fail(failure(403), 300);
+    expect(v.state.fail(failure(503), 9000)).toBe(400);
+    expect(v.of("onError").map(([, error]) => (error as ClientError).status)).toEqual([503, 403, 503]);
   });
 
   it("gives a run that was never seen 10 s to appear, without a word", () => {

@@ -12,6 +12,7 @@ import { takeSlot } from "./request-slots.js";
 import type { Transport } from "./transport.js";
 
 type EventName = keyof PollerEvents;
+type Listener = ((value: never) => void) | undefined;
 
 /** Registers a callback, one of any number; returns what takes it away again. */
 export type Subscribe<Name extends EventName> = (callback: (value: PollerEvents[Name]) => void) => () => void;
@@ -42,7 +43,7 @@ const EVENTS: readonly EventName[] = [
   "onReset",
 ];
 
-/** Entries that an iterator may leave unread before the poller pauses; it goes on at half of them. */
+/** Entries that an iterator may leave unread before the poller pauses; it goes on when all are read. */
 const MOST_UNREAD = 5000;
 
 /**
@@ -84,21 +85,20 @@ export class LogPoller implements AsyncIterable<LogEntry> {
   constructor(runId: string, options: LogPollerOptions = {}) {
     const { waitSeconds = 20, limit = 500, now = Date.now, setTimer = startTimer } = options;
     const url = runUrl(runId, options);
-    const listeners = {} as Record<EventName, Set<(value: never) => void>>;
+    const listeners = {} as Record<EventName, Set<Listener>>;
     let { transport } = options;
-    let running = false;
+    let session: AbortController | undefined;
     let origin: string;
     let cancel: (() => void) | undefined;
     let failure: ClientError | undefined;
     let unread: LogEntry[] = [];
     let rouse: (() => void) | undefined;
-    let paused = false;
 
     const emit: Emit = (name, value) => {
-      if (!running) return false;
+      if (!session) return false;
       for (const callback of listeners[name]) {
         try {
-          callback(value as never);
+          callback?.(value as never);
         } catch (error) {
           console.error(error);
         }
@@ -106,9 +106,9 @@ export class LogPoller implements AsyncIterable<LogEntry> {
       return true;
     };
     const stop = () => {
-      running = false;
+      session?.abort();
+      session = undefined;
       wake();
-      listen("remove");
       rouse?.();
     };
     const state = createPollState(options, emit, stop);
@@ -127,10 +127,10 @@ export class LogPoller implements AsyncIterable<LogEntry> {
         controller.abort();
         if (release) release();
       };
-      // A held poll may be late by 10 s; a stream is pinged every 15 s.
+      // A poll is held for 30 s at most, a stream is pinged every 15 s: what is silent for longer is gone.
       const watch = () => {
         cancelWatch?.();
-        if (cancel === end) cancelWatch = setTimer(() => controller.abort(), stream ? 45_000 : wait * 1000 + 10_000);
+        if (cancel === end) cancelWatch = setTimer(() => controller.abort(), 45_000);
       };
       cancel = end;
       watch();
@@ -169,67 +169,59 @@ export class LogPoller implements AsyncIterable<LogEntry> {
     const wake = () => {
       cancel?.();
       cancel = undefined;
-      paused = unread.length > MOST_UNREAD;
-      if (running && !paused && !globalThis.document?.hidden) turn();
-    };
-
-    const listen = (verb: "add" | "remove") => {
-      for (const type of ["visibilitychange", "online"]) globalThis[`${verb}EventListener`]?.(type, wake);
+      if (session && unread.length <= MOST_UNREAD && !globalThis.document?.hidden) turn();
     };
 
     const start = () => {
-      if (!running) {
+      if (!session) {
         origin = new URL(url, globalThis.location?.href).origin;
         failure = undefined;
-        running = true;
-        listen("add");
+        session = new AbortController();
+        for (const type of ["visibilitychange", "online"]) {
+          globalThis.addEventListener?.(type, wake, { signal: session.signal });
+        }
         wake();
       }
       return this;
     };
 
     this.#state = state;
-    const face: Record<string | symbol, unknown> = {
-      start,
-      stop,
-      async *[Symbol.asyncIterator]() {
-        const push = (entry: LogEntry) => {
-          unread.push(entry);
-          if (unread.length > MOST_UNREAD) wake();
-          rouse?.();
-        };
-        listeners.onLog.add(push);
-        try {
-          start();
-          for (;;) {
-            const entry = unread.shift();
-            if (entry) {
-              if (paused && unread.length < MOST_UNREAD / 2) wake();
-              yield entry;
-            } else if (running) {
-              await new Promise<void>((resolve) => {
-                rouse = resolve;
-              });
-            } else break;
+    this.start = start;
+    this.stop = stop;
+    this[Symbol.asyncIterator] = async function* () {
+      const push = (entry: LogEntry) => {
+        unread.push(entry);
+        if (unread.length > MOST_UNREAD) wake();
+        rouse?.();
+      };
+      listeners.onLog.add(push);
+      try {
+        start();
+        while (session || unread.length > 0) {
+          const entry = unread.shift();
+          if (entry) yield entry;
+          else {
+            if (!cancel) wake();
+            await new Promise<void>((resolve) => {
+              rouse = resolve;
+            });
           }
-          if (failure?.fatal) throw failure;
-        } finally {
-          stop();
-          unread = [];
-          listeners.onLog.delete(push);
         }
-      },
+        if (failure?.fatal) throw failure;
+      } finally {
+        stop();
+        unread = [];
+        listeners.onLog.delete(push);
+      }
     };
     for (const name of EVENTS) {
-      const first = options[name];
-      const callbacks = new Set<(value: never) => void>(first && [first]);
+      const callbacks = new Set<Listener>([options[name]]);
       listeners[name] = callbacks;
-      face[name] = (callback: () => void) => {
+      (this as Record<EventName, unknown>)[name] = (callback: () => void) => {
         callbacks.add(callback);
         return () => callbacks.delete(callback);
       };
     }
-    Object.assign(this, face);
   }
 }
 

@@ -20,8 +20,8 @@ import type { ClientError } from "./request.js";
 /** An answer to a poll, or what one frame of a stream says of it. */
 export type PollPart = Partial<PollAnswer>;
 
-/** The final state of a run, with what else the last answer said of it, but without its lines. */
-export type Completion = RunState & PollPart & { errorCode: string | null };
+/** The last answer, with the final state of the run; its lines were reported before. */
+export type Completion = RunState & PollPart;
 
 /** What a poller reports, by the name of its callback. */
 export interface PollerEvents {
@@ -91,6 +91,8 @@ export function createPollState(
   let next = cursor ? Number(cursor.split(".")[1]) : tail ? NaN : since;
   let shown: Record<string, string> = {};
   let failures = 0;
+  // Whether `onError` heard of this series of failures; a run that is missing is not told before it is given up.
+  let told = false;
   let giveUpAt: number | undefined;
   // How long a run may be missing: one never seen may not be stored yet, one seen has its lease and as long again.
   let graceMs = 10_000;
@@ -116,6 +118,13 @@ export function createPollState(
     shown = {};
   };
 
+  /** Ends a series of failures: the next one is a first one again. */
+  const settle = () => {
+    failures = 0;
+    told = false;
+    giveUpAt = undefined;
+  };
+
   const take = (part: PollPart) => {
     const { reset, gap } = part;
     if (reset) restart(reset);
@@ -131,8 +140,7 @@ export function createPollState(
     reach(part.next_index);
     if (!(next >= 0)) next = part.next_index ?? next;
     cursor = part.cursor ?? cursor;
-    failures = 0;
-    giveUpAt = undefined;
+    settle();
     doubted = undefined;
     graceMs = 60_000;
     if (part.status) {
@@ -142,7 +150,7 @@ export function createPollState(
         if (text !== shown[key] && emit(STATE_EVENTS[key], part[key] as never)) shown[key] = text;
       }
       if (isTerminal(part.status) && next >= (part.expected_log_count ?? part.total_count ?? 0)) {
-        emit("onComplete", { ...part, logs: [], errorCode: part.error_code } as Completion);
+        emit("onComplete", part as Completion);
         finish();
       }
     }
@@ -169,7 +177,6 @@ export function createPollState(
     },
     fail(error, now) {
       const { status } = error;
-      const known = failures || status === 404;
       const delay = error.retryAfterMs + 200 + random() * Math.min(9800, 100 * 2 ** ++failures);
       if (status === 400 && cursor) {
         cursor = undefined;
@@ -180,9 +187,9 @@ export function createPollState(
         giveUpAt ??= now + graceMs;
         error.fatal = now >= giveUpAt;
       } else error.fatal = /^4(?!08|25|29)/.test(`${status}`); // not 408, 425, 429
-      if (error.fatal || !known) emit("onError", error);
+      if (error.fatal || (!told && status !== 404)) told = emit("onError", error);
       if (error.fatal) {
-        giveUpAt = undefined;
+        settle();
         finish();
       }
       return delay;

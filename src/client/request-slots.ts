@@ -5,9 +5,9 @@ const SLOTS = Symbol.for("livetail.slots");
  * The returned function gives it back. The counts stand on `globalThis`, so that two bundles in a page share them.
  */
 export function takeSlot(origin: string): (() => void) | undefined {
-  const shared = globalThis as { [key: symbol]: Record<string, number> | undefined };
-  const held = shared[SLOTS] ?? {};
-  shared[SLOTS] = held;
+  const shared = globalThis as { [SLOTS]?: Record<string, number> };
+  shared[SLOTS] ??= {};
+  const held = shared[SLOTS];
   const count = held[origin] ?? 0;
   // A browser has six connections for all tabs of an origin (HTTP/1.1), and the page needs some itself.
   if (count > 1) return;

@@ -1,4 +1,5 @@
 /** One request of a client: its options, its URL, and what it throws. */
+import type { Problem } from "../protocol.js";
 
 /** What a request carries: pairs, a `Headers`, or an object. */
 export type ClientHeaders = Record<string, string> | [string, string][] | Headers;
@@ -43,10 +44,9 @@ export async function request<Result>(
   read: (response: Response) => Promise<Result>,
 ): Promise<Result> {
   const { fetch = globalThis.fetch, headers = {} } = options;
-  let code = "NO_ANSWER";
   let status = 0;
   let retryAfterMs = 0;
-  let detail: string | undefined;
+  let problem: Partial<Problem> = {};
   let cause: unknown;
   try {
     // All options go along: `fetch` takes `credentials` and ignores what it does not know.
@@ -56,15 +56,13 @@ export async function request<Result>(
     if (response.status === 401 && typeof headers === "function") response = await send();
     if (response.ok) return await read(response);
     status = response.status;
-    detail = code = `HTTP_${status}`;
     retryAfterMs = Math.min(Number(response.headers.get("retry-after")) || 0, 3600) * 1000;
-    const problem: { code?: string; detail?: string } = await response.json();
-    code = problem.code ?? code;
-    detail = problem.detail ?? code;
+    problem = { ...(await response.json()) };
   } catch (error) {
     cause = error;
   }
-  throw Object.assign(new Error(detail ?? code, { cause }), {
+  const { code = status ? `HTTP_${status}` : "NO_ANSWER", detail = code } = problem;
+  throw Object.assign(new Error(detail, { cause }), {
     name: "LivetailError",
     code,
     status,
