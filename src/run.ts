@@ -18,6 +18,8 @@ import { type Closing, Writer, type WriterEvents, type WriterHost } from "./writ
 const MAX_RESULT_BYTES = 1_048_576;
 /** An ended run stays in the heartbeat for a lease and the grace, so that a failover that lost the end gets it again. */
 const AFTER_END_LEASES = 2;
+/** A handle that joined is let go when nothing was logged by it for so many leases (5 minutes). */
+const IDLE_LEASES = 10;
 
 /** What a layer change may say besides its status. `current` and `total` show as progress. */
 export type LayerMetadata = Record<string, unknown> & { current?: number; total?: number };
@@ -203,13 +205,36 @@ export class Handle implements CurrentRun, LogSink {
 }
 
 /** A handle that joined a run by its id: it writes lines and layers, and neither claims nor ends. */
-export class JoinedRun extends Handle {
-  lastUsed: number;
+export class JoinedRun extends Handle implements LeaseHolder {
+  #lastUsed: number;
 
   constructor(host: RunHost, id: string) {
     super(host, { id, jobId: "", owned: false });
-    this.lastUsed = host.now();
+    this.#lastUsed = host.now();
     this.writer.open({ epoch: "", next: 0, fence: 0, layers: "", started: true });
+    host.owner.enter(this);
+  }
+
+  override log(value: unknown, metadata?: Record<string, unknown>): void {
+    this.#lastUsed = this.host.now();
+    super.log(value, metadata);
+  }
+
+  override layer(name: string, status: LayerStatus, message?: string, metadata?: LayerMetadata): void {
+    this.#lastUsed = this.host.now();
+    super.layer(name, status, message, metadata);
+  }
+
+  /** It has no lease. */
+  async heartbeat(): Promise<void> {}
+
+  /** Whoever joined is not told of the end: a handle that was idle for long is let go, and joins again if need be. */
+  settled(now: number): boolean {
+    const idle = now - this.#lastUsed > this.host.owner.lease.leaseMs * IDLE_LEASES && this.waitingLines === 0;
+    if (!idle && this.writer.stopped === null) return false;
+    this.dispose();
+    this.host.forget(this);
+    return true;
   }
 }
 

@@ -14,6 +14,7 @@ import {
   startOperation,
 } from "../src/livetail.js";
 import { memoryStore } from "../src/store/memory.js";
+import type { MemoryRun } from "../src/store/memory-run.js";
 import { faultyStore } from "./support/faulty-store.js";
 
 const opened: Livetail[] = [];
@@ -267,6 +268,40 @@ describe("callbacks", () => {
     await run.complete();
     for (const value of odd) log(value, value as never);
     expect((await livetail.reader.status(run.id)).total_count).toBe(odd.length);
+  });
+});
+
+describe("a handle that joined", () => {
+  it("is let go when it was idle for long, and joins again", async () => {
+    let now = 1_000_000;
+    const ticks: (() => void)[] = [];
+    const clock = {
+      now: () => now,
+      after: (_ms: number, run: () => void) => {
+        ticks.push(run);
+        return () => {};
+      },
+    };
+    const runs = new Map<string, MemoryRun>();
+    const store = memoryStore({ runs });
+    const { livetail, read } = open({ store });
+    const joining = open({ store, clock }).livetail;
+    const run = livetail.createOperationRun("job", "joined");
+    await run.ready;
+    const log = joining.createLogCallback(run.id);
+    const stored = async (count: number) => {
+      while ((await read(run.id)).run.next < count) await new Promise((resolve) => setImmediate(resolve));
+    };
+    log("first");
+    await stored(1);
+    log("second");
+    await stored(2);
+    expect(runs.get(run.id)?.producers.size).toBe(1);
+    now += 301_000;
+    for (const tick of ticks.splice(0)) tick();
+    log("third, as another producer");
+    await stored(3);
+    expect(runs.get(run.id)?.producers.size).toBe(2);
   });
 });
 
