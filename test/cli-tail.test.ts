@@ -155,7 +155,7 @@ describe("livetail tail", () => {
     await failing.fail("it broke");
     const failed = tailHere([failing.id, "--url", base]);
     expect(await failed.code).toBe(1);
-    expect(failed.io.printed.stderr).toContain(`failed  ${failing.id}, 1 line\n  it broke\n`);
+    expect(failed.io.printed.stderr).toContain(`failed  ${failing.id}, 0 lines\n  it broke\n`);
 
     const cancelling = livetail.createOperationRun("s", "job");
     await cancelling.ready;

@@ -18,8 +18,12 @@ export interface RedisClient {
 export type RedisInput = RedisClient | string | Readonly<Record<string, unknown>>;
 
 interface Socket {
+  readonly connecting?: boolean;
+  readonly destroyed?: boolean;
+  readonly writable?: boolean;
   ref?(): void;
   unref?(): void;
+  destroy?(): void;
 }
 
 interface Connection extends RedisClient {
@@ -29,7 +33,7 @@ interface Connection extends RedisClient {
   call(command: string, args: readonly (string | number)[]): Promise<unknown>;
   subscribe(channel: string): Promise<unknown>;
   unsubscribe(channel: string): Promise<unknown>;
-  disconnect(reconnect?: boolean): void;
+  disconnect(): void;
   on(event: string, listener: (...args: never[]) => void): unknown;
   once(event: string, listener: () => void): unknown;
   off(event: string, listener: () => void): unknown;
@@ -129,11 +133,17 @@ export function openCommands(input: RedisInput, timeoutMs: number): CommandConne
   let answers = 0;
   let evalOnly = false;
   let ready: Promise<void> | null = null;
+  let giveUpWaiting: (() => void) | null = null;
 
   const sockets = (): (Socket | undefined)[] =>
     client.nodes === undefined ? [client.stream] : client.nodes("all").map((node) => node.stream);
   const hold = (): void => {
-    for (const socket of sockets()) pending > 0 ? socket?.ref?.() : socket?.unref?.();
+    for (const socket of sockets()) {
+      // One that is not connected would take note of it, again each time, and is asked again when it is.
+      if (socket === undefined || socket.connecting === true || socket.destroyed === true) continue;
+      if (pending > 0) socket.ref?.();
+      else socket.unref?.();
+    }
   };
   // An emitter without a listener for errors throws them; what matters of them reaches the caller of a command.
   client.on("error", () => {});
@@ -147,10 +157,12 @@ export function openCommands(input: RedisInput, timeoutMs: number): CommandConne
         clearTimeout(timer);
         client.off("ready", onReady);
         ready = null;
+        giveUpWaiting = null;
         failure === undefined ? resolve() : reject(failure);
       };
       const onReady = (): void => settle();
       const timer = setTimeout(() => settle(new LivetailError("STORE_UNAVAILABLE")), timeoutMs);
+      giveUpWaiting = () => settle(new LivetailError("CLOSED"));
       client.once("ready", onReady);
     });
     return ready;
@@ -162,7 +174,8 @@ export function openCommands(input: RedisInput, timeoutMs: number): CommandConne
     if (pending === 1) hold();
     const before = answers;
     try {
-      if (client.status !== "ready") await whenReady();
+      // A connection that is going down still calls itself ready.
+      if (client.status !== "ready" || client.stream?.writable === false) await whenReady();
       const answer = await client.call(command, args);
       answers += 1;
       return answer;
@@ -170,7 +183,8 @@ export function openCommands(input: RedisInput, timeoutMs: number): CommandConne
       const failure = toLivetailError(error);
       // Not a word in all that time: the connection may be half open, and TCP takes minutes to notice.
       if (!closed && /timed out/.test(failure.message) && answers === before && client.status === "ready") {
-        client.disconnect(true);
+        // Not disconnect(): that waits for the other side to say goodbye.
+        client.stream?.destroy?.();
       }
       if (failure.code === "STORE_REFUSED") answers += 1;
       throw closed ? new LivetailError("CLOSED") : failure;
@@ -196,6 +210,7 @@ export function openCommands(input: RedisInput, timeoutMs: number): CommandConne
     },
     close() {
       closed = true;
+      giveUpWaiting?.();
       client.disconnect();
     },
   };
