@@ -8,13 +8,13 @@
 
 /** Station → the files that stand there. */
 const stations = {
-  contract: ["protocol", "errors", "clock"],
+  contract: ["protocol", "errors", "clock", "back-off"],
   values: [
     ...["cost", "describe", "fields", "json", "layers", "line", "random-id", "redact", "serialize", "shorten"],
     ...["sse", "text-line"],
   ],
   seam: ["store"],
-  writing: ["run", "writer", "backlog", "line-queue", "logger", "context", "owner"],
+  writing: ["run", "writer", "backlog", "line-queue", "numbered-lines", "layer-outbox", "logger", "context", "owner"],
   reading: [
     ...["reader", "follow", "poll", "run-feed", "run-view", "run-state", "run-status"],
     ...["held-end", "line-window", "bell", "shared-frames"],

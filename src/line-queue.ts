@@ -45,10 +45,6 @@ export class LineQueue {
     return text;
   }
 
-  slice(from: number, to: number): string[] {
-    return this.#texts.slice(this.#head + from, this.#head + to);
-  }
-
   clear(): void {
     this.#texts = [];
     this.#head = 0;

@@ -2,6 +2,7 @@
  * A run: one execution of one operation on one subject, and the handle that writes it. Everything here returns at
  * once or resolves; nothing throws or rejects into the operation because of the store.
  */
+import { backOffMs } from "./back-off.js";
 import type { Clock } from "./clock.js";
 import type { CurrentRun, LogSink } from "./context.js";
 import { createTotals, type Totals } from "./cost.js";
@@ -388,8 +389,7 @@ export class Run extends Handle implements LeaseHolder {
       } catch (error) {
         if (!(error instanceof LivetailError) || error.code !== "STORE_UNAVAILABLE") throw this.#refuse(error);
         this.host.storeFailed(error);
-        const delayMs = Math.min(2000, 50 * 2 ** Math.min(failures, 6)) * (0.5 + Math.random() / 2);
-        await new Promise<void>((resolve) => this.host.later(delayMs, resolve));
+        await new Promise<void>((resolve) => this.host.later(backOffMs(failures), resolve));
         if (this.writer.stopped !== null) throw new LivetailError("CLOSED");
         continue;
       }

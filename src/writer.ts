@@ -4,27 +4,28 @@
  *
  *   push → unsent → (a batch: numbered) → in flight → acknowledged, kept for sending again → forgotten
  */
-import { createHash } from "node:crypto";
+import { backOffMs } from "./back-off.js";
 import type { Backlog, BacklogMember } from "./backlog.js";
 import type { Totals } from "./cost.js";
 import { LivetailError } from "./errors.js";
-import {
-  type LayerChange,
-  type LayerChanges,
-  mergeLayers,
-  noteChange,
-  parseLayers,
-  stringifyLayers,
-} from "./layers.js";
+import { LayerOutbox } from "./layer-outbox.js";
+import type { LayerChange } from "./layers.js";
 import { LineQueue, sizeOf } from "./line-queue.js";
-import type { TerminalStatus } from "./protocol.js";
+import { type Batch, NumberedLines } from "./numbered-lines.js";
+import type { LayerMap, TerminalStatus } from "./protocol.js";
 import type { LineEncoder } from "./serialize.js";
-import type { AppendAnswer, EndAnswer, LogStore, OwnerLease, RecreateRequest, WriteRequest } from "./store.js";
+import type {
+  AppendAnswer,
+  EndAnswer,
+  LayersWrite,
+  LogStore,
+  OwnerLease,
+  RecreateRequest,
+  WriteRequest,
+} from "./store.js";
 
 /** Batches of one writer that may be on their way at once. */
 const MAX_IN_FLIGHT = 4;
-const BATCH_LINES = 1000;
-const BATCH_BYTES = 262_144;
 /** A lost run is created again by its owner within this time, or a joined writer gives up: lease + grace. */
 const GONE_PATIENCE_MS = 60_000;
 
@@ -70,12 +71,6 @@ export type Closing =
   | { kind: "end"; status: TerminalStatus; error: string; errorCode: string; result: string | null }
   | { kind: "release" };
 
-interface Batch {
-  first: number;
-  upto: number;
-  lines: string[];
-}
-
 export class Writer implements BacklogMember {
   readonly runId: string;
   readonly producer: string;
@@ -89,14 +84,7 @@ export class Writer implements BacklogMember {
   #told = 0;
 
   readonly #unsent = new LineQueue();
-  /** Texts of the numbers from #keptFrom on; "" where a batch was set aside. */
-  readonly #numbered = new LineQueue();
-  #keptFrom = 0;
-  #keptBytes = 0;
-  /** The next number to send, the first that is not acknowledged, and the first that never was. */
-  #next = 0;
-  #acked = 0;
-  #ackedMost = 0;
+  readonly #lines = new NumberedLines();
   #droppedUnsent = 0;
   /** Lines that came after the end: late, whatever becomes of them. */
   #afterEnd = 0;
@@ -118,13 +106,7 @@ export class Writer implements BacklogMember {
   #started = false;
   #startWanted = false;
   #totalsSent = "";
-  #storedLayers = "";
-  #layerChanges: LayerChanges = new Map();
-  /** All that this writer ever said of layers. */
-  readonly #ownLayers: LayerChanges = new Map();
-  #layersInFlight: { changes: LayerChanges; text: string } | null = null;
-  /** Layers travel after the lines that were logged before them. */
-  #layersAfter = 0;
+  readonly #layers = new LayerOutbox();
 
   #closing: Closing | null = null;
   #closeSent = false;
@@ -153,7 +135,7 @@ export class Writer implements BacklogMember {
 
   /** Lines that the store has not acknowledged. */
   get waiting(): number {
-    return this.#unsent.size + (this.#droppedUnsent > 0 ? 1 : 0) + this.#top - this.#acked;
+    return this.#unnumbered + this.#lines.top - this.#lines.acked;
   }
 
   /** Why nothing is written any more; null while it is. */
@@ -166,8 +148,9 @@ export class Writer implements BacklogMember {
     return this.#closed;
   }
 
-  get #top(): number {
-    return this.#keptFrom + this.#numbered.size;
+  /** Lines that have no number yet; what was dropped will be one of them. */
+  get #unnumbered(): number {
+    return this.#unsent.size + (this.#droppedUnsent > 0 ? 1 : 0);
   }
 
   /** The claim succeeded (or none is needed): what waits may leave. */
@@ -175,7 +158,7 @@ export class Writer implements BacklogMember {
     this.#epoch = known.epoch;
     this.#told = known.next;
     this.fence = known.fence;
-    this.#storedLayers = known.layers;
+    this.#layers.begin(known.layers);
     this.#started = known.started;
     this.#open = true;
     this.#wake();
@@ -202,17 +185,13 @@ export class Writer implements BacklogMember {
   /** Notes a change of a layer, to be merged and stored after the lines that are logged by now. */
   changeLayer(name: string, change: LayerChange): void {
     if (this.#closing !== null || this.#stopped !== null) return;
-    noteChange(this.#layerChanges, name, change);
-    noteChange(this.#ownLayers, name, change);
-    this.#layersAfter = this.#logged();
+    this.#layers.note(name, change, this.#logged);
     this.#wake();
   }
 
-  /** Layers as this writer knows them: the stored ones and what it changed. */
-  get layers() {
-    const sent = this.#layersInFlight;
-    const known = parseLayers(this.#storedLayers);
-    return mergeLayers(sent === null ? known : mergeLayers(known, sent.changes), this.#layerChanges);
+  /** Layers as they will be when all is stored. */
+  get layers(): LayerMap {
+    return this.#layers.layers;
   }
 
   /** queued → running, with or without lines. */
@@ -224,9 +203,9 @@ export class Writer implements BacklogMember {
 
   /** Resolves when all that was logged before is in the store, or never will be. Never rejects. */
   flush(): Promise<void> {
-    if (this.#stopped !== null || (this.waiting === 0 && !this.#layersWait)) return Promise.resolve();
+    if (this.#settled) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#flushes.push({ upto: this.#logged(), resolve });
+      this.#flushes.push({ upto: this.#logged, resolve });
       this.#wake();
     });
   }
@@ -242,7 +221,7 @@ export class Writer implements BacklogMember {
     if (!this.#open || this.#recovering || this.#stopped === "FENCED" || this.#stopped === "GAVE_UP") return;
     if (this.#closeSent && !this.#closed) return;
     this.#refused = false;
-    await this.#append({ first: this.#acked, upto: this.#acked, lines: [] });
+    await this.#append(this.#noLines());
   }
 
   /** Frees what the process holds for this run. */
@@ -259,24 +238,22 @@ export class Writer implements BacklogMember {
   }
 
   forgetKept(): number {
-    const before = this.#keptBytes;
-    while (this.#keptFrom < this.#acked) this.#forgetOldest();
-    return before - this.#keptBytes;
+    return this.#lines.keepAtMost(0, 0);
   }
 
-  #forgetOldest(): number {
-    const text = this.#numbered.shift() ?? "";
-    this.#keptFrom += 1;
-    this.#keptBytes -= sizeOf(text);
-    return sizeOf(text);
+  /** How many lines were ever logged here, those that were dropped counted as the one that stands for them. */
+  get #logged(): number {
+    return this.#lines.top + this.#unnumbered + this.#afterEnd;
   }
 
-  #logged(): number {
-    return this.#top + this.#unsent.size + (this.#droppedUnsent > 0 ? 1 : 0) + this.#afterEnd;
+  /** Whether there is nothing to wait for. */
+  get #settled(): boolean {
+    return this.#stopped !== null || this.#closed || (this.waiting === 0 && !this.#layers.pending);
   }
 
-  get #layersWait(): boolean {
-    return this.#layerChanges.size > 0 || this.#layersInFlight !== null;
+  /** A call that only shows that somebody is here, and learns how the run is. */
+  #noLines(): Batch {
+    return { first: this.#lines.acked, upto: this.#lines.acked, lines: [] };
   }
 
   #wake(): void {
@@ -297,7 +274,7 @@ export class Writer implements BacklogMember {
     }
     if (this.#stopped !== null || this.#closeSent || this.#refused) return;
     while (this.#inFlight < MAX_IN_FLIGHT) {
-      if (this.#closing !== null && this.#remainderFitsOneBatch() && !this.#layersWait) {
+      if (this.#closing !== null && !this.#layers.pending && this.#restFitsOneBatch) {
         if (this.#inFlight === 0) void this.#sendClose(this.#closing);
         return;
       }
@@ -310,32 +287,20 @@ export class Writer implements BacklogMember {
   #tellLate(): void {
     if (this.#lateTold === this.#afterEnd) return;
     this.#lateTold = this.#afterEnd;
-    void this.#append({ first: this.#acked, upto: this.#acked, lines: [] });
+    void this.#append(this.#noLines());
   }
 
-  #remainderFitsOneBatch(): boolean {
-    const hole = this.#next < this.#top && !this.#textOf(this.#next);
-    const lines = this.#top - this.#next + this.#unsent.size + (this.#droppedUnsent > 0 ? 1 : 0);
-    if (hole) return false;
-    for (let number = this.#next; number < this.#top; number++) if (!this.#textOf(number)) return false;
-    return lines <= BATCH_LINES && this.#numbered.bytes - this.#keptBytes + this.#unsent.bytes <= BATCH_BYTES;
-  }
-
-  #textOf(number: number): string {
-    return number < this.#keptFrom ? "" : (this.#numbered.at(number - this.#keptFrom) ?? "");
+  get #restFitsOneBatch(): boolean {
+    return this.#lines.fitOneBatch(this.#unnumbered, this.#unsent.bytes);
   }
 
   /** The next batch, which may be empty when only a status or layers wait; null when nothing does. */
   #nextBatch(): Batch | null {
-    if (this.#next === this.#top) this.#numberUnsent();
-    const first = this.#next;
-    if (first < this.#top) {
-      const batch = this.#textOf(first) === "" ? this.#holeFrom(first) : this.#linesFrom(first);
-      this.#next = batch.upto;
-      return batch;
-    }
-    const layersMayGo = this.#layerChanges.size > 0 && this.#layersInFlight === null;
-    return layersMayGo || (this.#startWanted && !this.#started) ? { first, upto: first, lines: [] } : null;
+    if (this.#lines.next === this.#lines.top) this.#numberUnsent();
+    const batch = this.#lines.nextBatch((missing) => this.#host.encoder.gap(missing, "store_lost"));
+    if (batch !== null) return batch;
+    const startMayGo = this.#startWanted && !this.#started && this.#inFlight === 0;
+    return this.#layers.mayLeave || startMayGo ? { first: this.#lines.top, upto: this.#lines.top, lines: [] } : null;
   }
 
   /** Lines get their numbers when they are first put into a batch; from then on they are never dropped. */
@@ -344,36 +309,11 @@ export class Writer implements BacklogMember {
       const reason = this.#host.storeIsAway ? "store_unavailable" : "burst";
       const gap = this.#host.encoder.gap(this.#droppedUnsent, reason);
       this.#droppedUnsent = 0;
-      this.#numbered.push(gap);
+      this.#lines.add(gap);
       this.#host.backlog.lines += 1;
       this.#host.backlog.bytes += sizeOf(gap);
     }
-    let bytes = 0;
-    for (let count = 0; count < BATCH_LINES && bytes < BATCH_BYTES; count++) {
-      const text = this.#unsent.shift();
-      if (text === undefined) return;
-      this.#numbered.push(text);
-      bytes += sizeOf(text);
-    }
-  }
-
-  #linesFrom(first: number): Batch {
-    const lines: string[] = [];
-    let bytes = 0;
-    for (let number = first; number < this.#top && lines.length < BATCH_LINES && bytes < BATCH_BYTES; number++) {
-      const text = this.#textOf(number);
-      if (text === "") break;
-      lines.push(text);
-      bytes += sizeOf(text);
-    }
-    return { first, upto: first + lines.length, lines };
-  }
-
-  /** One line stands for the numbers whose texts are no longer here. */
-  #holeFrom(first: number): Batch {
-    let upto = Math.max(first, this.#keptFrom);
-    while (upto < this.#top && this.#textOf(upto) === "") upto += 1;
-    return { first, upto, lines: [this.#host.encoder.gap(upto - first, "store_lost")] };
+    this.#lines.take(this.#unsent);
   }
 
   #request(batch: Batch): WriteRequest {
@@ -385,35 +325,22 @@ export class Writer implements BacklogMember {
       owner: this.owner,
       epoch: this.#epoch,
       newEpoch: this.#host.newEpoch(),
-      acked: this.#acked,
+      acked: this.#lines.acked,
       told: this.#told,
       first: batch.first,
       upto: batch.upto,
       lines: batch.lines,
-      logged: this.#logged(),
+      logged: this.#logged,
       totals: totals === this.#totalsSent ? "" : totals,
-      start: this.owner !== null && !this.#started && (this.#startWanted || batch.lines.length > 0 || this.#layersWait),
+      start:
+        this.owner !== null && !this.#started && (this.#startWanted || batch.lines.length > 0 || this.#layers.pending),
     };
   }
 
   /** Layers leave with the batch that carries the last line logged before them. */
-  #takeLayers(batch: Batch): { text: string; replacesSha1: string } | null {
-    if (this.#layerChanges.size === 0 || this.#layersInFlight !== null) return null;
-    if (batch.upto < this.#layersAfter && (batch.upto < this.#top || this.#unsent.size > 0)) return null;
-    const changes = this.#layerChanges;
-    this.#layerChanges = new Map();
-    const text = stringifyLayers(mergeLayers(parseLayers(this.#storedLayers), changes));
-    this.#layersInFlight = { changes, text };
-    return { text, replacesSha1: sha1(this.#storedLayers) };
-  }
-
-  /** Changes that did not get through are merged again, under those that came since. */
-  #putLayersBack(): void {
-    const sent = this.#layersInFlight;
-    if (sent === null) return;
-    this.#layersInFlight = null;
-    for (const [name, change] of this.#layerChanges) noteChange(sent.changes, name, change);
-    this.#layerChanges = sent.changes;
+  #takeLayers(batch: Batch): LayersWrite | null {
+    const more = batch.upto < this.#lines.top || this.#unsent.size > 0;
+    return batch.upto < this.#layers.afterLine && more ? null : this.#layers.take();
   }
 
   async #append(batch: Batch): Promise<void> {
@@ -424,7 +351,7 @@ export class Writer implements BacklogMember {
 
   async #sendClose(closing: Closing): Promise<void> {
     this.#numberUnsent();
-    const batch = this.#nextBatch() ?? { first: this.#next, upto: this.#next, lines: [] };
+    const batch = this.#nextBatch() ?? this.#noLines();
     this.#closeSent = true;
     const request = this.#request(batch);
     const { store } = this.#host;
@@ -446,7 +373,7 @@ export class Writer implements BacklogMember {
       answer = await ask();
       this.#host.storeAnswered();
     } catch (error) {
-      answer = error instanceof LivetailError ? error : new LivetailError("STORE_REFUSED", undefined, { cause: error });
+      answer = toLivetailError(error);
     }
     this.#inFlight -= 1;
     if (answer.code === "OK") {
@@ -454,7 +381,7 @@ export class Writer implements BacklogMember {
       if (closes) this.#finish();
     } else {
       if (closes) this.#closeSent = false;
-      if (withLayers) this.#putLayersBack();
+      if (withLayers) this.#layers.putBack();
       this.#react(answer, batch);
     }
     if (this.#recovering && this.#inFlight === 0) this.#resume();
@@ -475,40 +402,18 @@ export class Writer implements BacklogMember {
     this.#told = Math.max(this.#told, answer.next);
     if (request.start) this.#started = true;
     if (request.totals !== "") this.#totalsSent = request.totals;
-    if (withLayers && this.#layersInFlight !== null) {
-      const stored = "layers" in answer ? answer.layers : null;
-      if (stored === null) {
-        this.#storedLayers = this.#layersInFlight.text;
-        this.#layersInFlight = null;
-      } else {
-        this.#storedLayers = stored;
-        this.#putLayersBack();
-      }
-    }
-    this.#acked = Math.max(this.#acked, batch.upto);
-    this.#forgetAcknowledged();
+    if (withLayers) this.#layers.answered("layers" in answer ? answer.layers : null);
+    this.#keep(this.#lines.acknowledge(batch.upto));
     this.#settleFlushes();
     if ("cancelRequested" in answer && answer.cancelRequested) this.#events.onCancelRequested();
   }
 
   /** Acknowledged lines are kept for sending again, as many as the store itself keeps. */
-  #forgetAcknowledged(): void {
+  #keep(stored: { lines: number; bytes: number }): void {
+    if (stored.lines === 0) return;
     const { backlog, maxLines, maxBufferBytes } = this.#host;
-    let released = 0;
-    for (let number = this.#ackedMost; number < this.#acked; number++) released += sizeOf(this.#textOf(number));
-    const lines = this.#acked - this.#ackedMost;
-    if (lines <= 0) return;
-    this.#ackedMost = this.#acked;
-    backlog.remove(this, lines, released);
-    this.#keptBytes += released;
-    let change = released;
-    while (
-      this.#keptFrom < this.#acked &&
-      (this.#acked - this.#keptFrom > maxLines || this.#keptBytes > maxBufferBytes)
-    ) {
-      change -= this.#forgetOldest();
-    }
-    backlog.keep(this, change);
+    backlog.remove(this, stored.lines, stored.bytes);
+    backlog.keep(this, stored.bytes - this.#lines.keepAtMost(maxLines, maxBufferBytes));
   }
 
   #react(answer: Exclude<AppendAnswer | EndAnswer, { code: "OK" }> | LivetailError, batch: Batch): void {
@@ -557,17 +462,15 @@ export class Writer implements BacklogMember {
         this.#recovering = true;
         this.#epoch = answer.epoch;
         this.#told = answer.next;
-        this.#acked = Math.min(answer.have, this.#top);
+        this.#lines.rewind(answer.have);
         // The store may be an older copy: what it is to know is told again.
         this.#totalsSent = "";
-        for (const [name, change] of this.#ownLayers) {
-          if (!this.#layerChanges.has(name)) this.#layerChanges.set(name, change);
-        }
+        this.#layers.sayAgain();
         return;
       case "ORDER":
         this.#reopen();
         this.#recovering = true;
-        this.#acked = Math.min(answer.have, this.#top);
+        this.#lines.rewind(answer.have);
     }
   }
 
@@ -587,12 +490,9 @@ export class Writer implements BacklogMember {
       this.#stop("GAVE_UP");
       return;
     }
-    for (let number = Math.max(batch.first, this.#keptFrom); number < batch.upto; number++) {
-      if (this.#textOf(number) === "") continue;
-      this.#host.backlog.dropped += 1;
-      this.#host.backlog.bytes -= sizeOf(this.#textOf(number));
-      this.#numbered.replace(number - this.#keptFrom, "");
-    }
+    const gone = this.#lines.setAside(batch);
+    this.#host.backlog.dropped += gone.lines;
+    this.#host.backlog.bytes -= gone.bytes;
   }
 
   /** Nothing is in flight: go on from what the store has, once. */
@@ -602,22 +502,32 @@ export class Writer implements BacklogMember {
       return;
     }
     if (this.#unreachable) {
-      this.#host.later(this.#retryDelayMs(), () => {
+      this.#tryLater(() => {
         this.#unreachable = false;
-        this.#next = this.#acked;
-        this.#recovering = false;
-        if (this.waiting === 0 && !this.#layersWait && this.#closing === null) void this.heartbeat();
-        else this.#pump();
+        // With nothing to send, somebody has to find out that the store is back.
+        if (this.waiting === 0 && !this.#layers.pending && this.#closing === null) void this.heartbeat();
       });
-      return;
-    }
-    if (this.#gone) {
+    } else if (this.#gone) {
       void this.#recover();
-      return;
+    } else {
+      this.#goOn();
     }
-    this.#next = this.#acked;
+  }
+
+  #goOn(): void {
+    this.#lines.resend();
     this.#recovering = false;
     this.#pump();
+  }
+
+  #tryLater(then: () => void): void {
+    this.#failures += 1;
+    this.#host.later(backOffMs(this.#failures), () => {
+      this.#lines.resend();
+      this.#recovering = false;
+      then();
+      this.#pump();
+    });
   }
 
   /** The run is gone: its owner creates it again with what it still has, a joined writer waits for that. */
@@ -631,48 +541,37 @@ export class Writer implements BacklogMember {
       this.#stop("GAVE_UP");
       return;
     }
-    if (described !== null && this.owner !== null) {
-      const base = Math.max(0, this.#told - (this.#ackedMost - this.#keptFrom));
-      try {
-        const answer = await store.recreate({
-          ...described,
-          runId: this.runId,
-          producer: this.producer,
-          newEpoch: this.#host.newEpoch(),
-          fence: this.fence,
-          owner: this.owner,
-          base,
-          have: this.#keptFrom,
-          totals: this.#totals.text(),
-          layers: Object.keys(this.layers).length === 0 ? "" : stringifyLayers(this.layers),
-        });
-        if (answer.code === "OK") {
-          this.#epoch = answer.epoch;
-          this.#told = answer.next;
-          this.#acked = this.#keptFrom;
-          this.#storedLayers = Object.keys(this.layers).length === 0 ? "" : stringifyLayers(this.layers);
-          this.#layerChanges = new Map();
-        }
+    if (described === null || this.owner === null) {
+      this.#tryLater(() => {
         this.#gone = false;
-      } catch (error) {
-        if (error instanceof LivetailError) this.#react(error, { first: 0, upto: 0, lines: [] });
-      }
-      this.#gone = false;
-      this.#resume();
+      });
       return;
     }
-    this.#host.later(this.#retryDelayMs(), () => {
-      this.#gone = false;
-      this.#next = this.#acked;
-      this.#recovering = false;
-      this.#pump();
-    });
-  }
-
-  /** 100 ms doubling to 2 s, halved at random. */
-  #retryDelayMs(): number {
-    this.#failures += 1;
-    return Math.min(2000, 50 * 2 ** Math.min(this.#failures, 6)) * (0.5 + Math.random() / 2);
+    const layers = this.#layers.text;
+    try {
+      const answer = await store.recreate({
+        ...described,
+        runId: this.runId,
+        producer: this.producer,
+        newEpoch: this.#host.newEpoch(),
+        fence: this.fence,
+        owner: this.owner,
+        base: Math.max(0, this.#told - this.#lines.kept),
+        have: this.#lines.keptFrom,
+        totals: this.#totals.text(),
+        layers,
+      });
+      if (answer.code === "OK") {
+        this.#epoch = answer.epoch;
+        this.#told = answer.next;
+        this.#lines.rewind(this.#lines.keptFrom);
+        this.#layers.stored(layers);
+      }
+    } catch (error) {
+      this.#react(toLivetailError(error), { first: 0, upto: 0, lines: [] });
+    }
+    this.#gone = false;
+    this.#resume();
   }
 
   #finish(): void {
@@ -685,14 +584,15 @@ export class Writer implements BacklogMember {
   #stop(why: "RUN_ENDED" | "FENCED" | "GAVE_UP"): void {
     if (this.#stopped === null && !this.#closed) {
       const { backlog } = this.#host;
-      const given = this.#unsent.size + this.#top - this.#ackedMost;
-      if (why === "RUN_ENDED") this.#afterEnd += this.#unsent.size + (this.#droppedUnsent > 0 ? 1 : 0);
-      const bytes = this.#unsent.bytes + Math.max(0, this.#numbered.bytes - this.#keptBytes);
-      if (why !== "RUN_ENDED") backlog.dropped += given;
+      const { lines, bytes } = this.#lines.waiting;
+      const given = this.#unsent.size + lines;
+      if (why === "RUN_ENDED") this.#afterEnd += this.#unnumbered;
+      else backlog.dropped += given;
+      const unsentBytes = this.#unsent.bytes;
       this.#unsent.clear();
       this.#droppedUnsent = 0;
-      backlog.remove(this, given, bytes);
-      this.#ackedMost = this.#top;
+      this.#lines.giveUpWaiting();
+      backlog.remove(this, given, bytes + unsentBytes);
     }
     this.#stopped = why;
     this.#settleFlushes();
@@ -701,15 +601,15 @@ export class Writer implements BacklogMember {
 
   #settleFlushes(): void {
     if (this.#flushes.length === 0) return;
-    const done = this.#stopped !== null || this.#closed || (this.waiting === 0 && !this.#layersWait);
+    const settled = this.#settled;
     this.#flushes = this.#flushes.filter(({ upto, resolve }) => {
-      if (!done && (this.#acked < upto || this.#layersWait)) return true;
+      if (!settled && (this.#lines.acked < upto || this.#layers.pending)) return true;
       resolve();
       return false;
     });
   }
 }
 
-function sha1(text: string): string {
-  return text === "" ? "" : createHash("sha1").update(text).digest("hex");
+function toLivetailError(error: unknown): LivetailError {
+  return error instanceof LivetailError ? error : new LivetailError("STORE_REFUSED", undefined, { cause: error });
 }

@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
+import { backOffMs } from "../back-off.js";
 import { LivetailError } from "../errors.js";
 
 /** What livetail asks of an ioredis client or Cluster (`^5.4 || ^6`). Structural, so that ioredis stays optional. */
@@ -41,11 +42,6 @@ interface Connection extends RedisClient {
 
 /** An outage passes; a batch that met one is sent again. Anything else that Redis answers is a refusal. */
 const OUTAGE = /^(LOADING|READONLY|OOM|MISCONF|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|UNBLOCKED)\b/;
-
-/** How long to wait before the n-th attempt to connect again: 50 ms doubling to 2 s, halved at random. */
-function reconnectDelayMs(attempt: number): number {
-  return Math.min(2000, 50 * 2 ** Math.min(attempt, 6)) * (0.5 + Math.random() / 2);
-}
 
 function isClient(input: RedisInput): input is RedisClient {
   return typeof input === "object" && typeof (input as RedisClient).duplicate === "function";
@@ -124,7 +120,7 @@ export function openCommands(input: RedisInput, timeoutMs: number): CommandConne
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: null,
     commandTimeout: timeoutMs,
-    retryStrategy: reconnectDelayMs,
+    retryStrategy: backOffMs,
     // A failover leaves us at a server that is a replica now.
     reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
   });
@@ -233,7 +229,7 @@ export function openHints(input: RedisInput, onRefused: (error: LivetailError) =
     autoResubscribe: true,
     maxRetriesPerRequest: null,
     commandTimeout: undefined,
-    retryStrategy: reconnectDelayMs,
+    retryStrategy: backOffMs,
   });
   const listeners = new Map<string, Set<(message: string | null) => void>>();
   let refused = false;

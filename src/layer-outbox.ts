@@ -1,0 +1,104 @@
+/**
+ * The layers of one writer on their way to the store. One change is in flight at a time; if the stored text is not
+ * the one that it was merged into, it is merged again.
+ */
+import { createHash } from "node:crypto";
+import {
+  type LayerChange,
+  type LayerChanges,
+  mergeLayers,
+  noteChange,
+  parseLayers,
+  stringifyLayers,
+} from "./layers.js";
+import type { LayerMap } from "./protocol.js";
+import type { LayersWrite } from "./store.js";
+
+export class LayerOutbox {
+  /** The stored text, as far as it is known here. */
+  #stored = "";
+  #waiting: LayerChanges = new Map();
+  #inFlight: { changes: LayerChanges; text: string } | null = null;
+  /** All that was ever said here. */
+  readonly #said: LayerChanges = new Map();
+  #afterLine = 0;
+
+  /** Whether anything is not stored yet. */
+  get pending(): boolean {
+    return this.#waiting.size > 0 || this.#inFlight !== null;
+  }
+
+  /** Whether a change could leave now. */
+  get mayLeave(): boolean {
+    return this.#waiting.size > 0 && this.#inFlight === null;
+  }
+
+  /** Layers travel with or after the line of this number. */
+  get afterLine(): number {
+    return this.#afterLine;
+  }
+
+  /** Layers as they will be when all is stored. */
+  get layers(): LayerMap {
+    const known = parseLayers(this.#stored);
+    const sent = this.#inFlight === null ? known : mergeLayers(known, this.#inFlight.changes);
+    return mergeLayers(sent, this.#waiting);
+  }
+
+  /** The same as the text to store, "" for none. */
+  get text(): string {
+    const { layers } = this;
+    return Object.keys(layers).length === 0 ? "" : stringifyLayers(layers);
+  }
+
+  note(name: string, change: LayerChange, afterLine: number): void {
+    noteChange(this.#waiting, name, change);
+    noteChange(this.#said, name, change);
+    this.#afterLine = afterLine;
+  }
+
+  /** Sends what waits along; null when nothing does or something is on its way. */
+  take(): LayersWrite | null {
+    if (!this.mayLeave) return null;
+    const changes = this.#waiting;
+    this.#waiting = new Map();
+    const text = stringifyLayers(mergeLayers(parseLayers(this.#stored), changes));
+    this.#inFlight = { changes, text };
+    const replacesSha1 = this.#stored === "" ? "" : createHash("sha1").update(this.#stored).digest("hex");
+    return { text, replacesSha1 };
+  }
+
+  /** What was sent is stored, or `other` is, and ours has to be merged into that. */
+  answered(other: string | null): void {
+    this.#stored = other ?? this.#inFlight?.text ?? this.#stored;
+    if (other === null) this.#inFlight = null;
+    else this.putBack();
+  }
+
+  /** What was sent did not get through: it waits again, under what was said since. */
+  putBack(): void {
+    if (this.#inFlight === null) return;
+    const { changes } = this.#inFlight;
+    this.#inFlight = null;
+    for (const [name, change] of this.#waiting) noteChange(changes, name, change);
+    this.#waiting = changes;
+  }
+
+  /** The store may be an older copy: all is said again. */
+  sayAgain(): void {
+    for (const [name, change] of this.#said) {
+      if (!this.#waiting.has(name)) this.#waiting.set(name, change);
+    }
+  }
+
+  /** The store has exactly `text`. */
+  stored(text: string): void {
+    this.#stored = text;
+    this.#waiting = new Map();
+  }
+
+  /** The store has `text`, and what waits comes on top. */
+  begin(text: string): void {
+    this.#stored = text;
+  }
+}
