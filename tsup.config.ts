@@ -11,8 +11,12 @@ const library = [
   "src/client/sse.ts",
 ];
 
+/** Built aside and then put in the place of dist/, so that a livetail that runs out of it misses no file meanwhile. */
+const outDir = ".build";
+
 export default defineConfig([
   {
+    outDir,
     // One build for both formats, so that the declarations are made once. The CJS copy of the command is not packed.
     entry: [...library, "src/cli/main.ts"],
     format: ["esm", "cjs"],
@@ -28,7 +32,7 @@ export default defineConfig([
   {
     // Files for a page: everything that they need is inside.
     entry: { livetail: "src/client/bundle.ts" },
-    outDir: "dist/browser",
+    outDir: `${outDir}/browser`,
     format: ["esm", "iife"],
     globalName: "Livetail",
     platform: "browser",
