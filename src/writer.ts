@@ -213,6 +213,7 @@ export class Writer implements BacklogMember {
   /** Ends or gives back the run after all that waits. A second call changes nothing. */
   close(closing: Closing): void {
     this.#closing ??= closing;
+    this.#refused = false;
     this.#wake();
   }
 
@@ -352,7 +353,11 @@ export class Writer implements BacklogMember {
   async #sendClose(closing: Closing): Promise<void> {
     this.#numberUnsent();
     const batch = this.#nextBatch() ?? this.#noLines();
+    // The line that stands for dropped ones may have left no room for the last one.
+    if (batch.upto < this.#lines.top || this.#unnumbered > 0) return this.#append(batch);
     this.#closeSent = true;
+    // Nothing comes after the end to mend what a call that was thought lost may still set.
+    this.#totalsSent = "";
     const request = this.#request(batch);
     const { store } = this.#host;
     await this.#exchange(batch, request, false, async () =>
