@@ -229,10 +229,13 @@ export class JoinedRun extends Handle implements LeaseHolder {
   /** It has no lease. */
   async heartbeat(): Promise<void> {}
 
+  /** Whoever goes on after the end is told of it once: only what was idle is forgotten. */
+  protected override onEnded(): void {}
+
   /** Whoever joined is not told of the end: a handle that was idle for long is let go, and joins again if need be. */
   settled(now: number): boolean {
     const idle = now - this.#lastUsed > this.host.owner.lease.leaseMs * IDLE_LEASES && this.waitingLines === 0;
-    if (!idle && this.writer.stopped === null) return false;
+    if (!idle && this.writer.stopped !== "GAVE_UP") return false;
     this.dispose();
     this.host.forget(this);
     return true;

@@ -429,6 +429,7 @@ export class Writer implements BacklogMember {
         this.#host.storeFailed(answer);
         this.#recovering = true;
         this.#unreachable = true;
+        this.#lateTold = 0;
       }
       return;
     }
@@ -502,17 +503,13 @@ export class Writer implements BacklogMember {
 
   /** Nothing is in flight: go on from what the store has, once. */
   #resume(): void {
-    if (this.#stopped !== null) {
-      this.#recovering = false;
-      return;
-    }
-    if (this.#unreachable) {
+    if (this.#unreachable && this.#stopped !== "FENCED" && this.#stopped !== "GAVE_UP") {
       this.#tryLater(() => {
         this.#unreachable = false;
         // With nothing to send, somebody has to find out that the store is back.
         if (this.waiting === 0 && !this.#layers.pending && this.#closing === null) void this.heartbeat();
       });
-    } else if (this.#gone) {
+    } else if (this.#gone && this.#stopped === null) {
       void this.#recover();
     } else {
       this.#goOn();
