@@ -519,6 +519,9 @@ export class Writer implements BacklogMember {
   #goOn(): void {
     this.#lines.resend();
     this.#recovering = false;
+    // An answer that was no OK may have said that all is stored.
+    this.#keep(this.#lines.acknowledge(this.#lines.acked));
+    this.#settleFlushes();
     this.#pump();
   }
 
