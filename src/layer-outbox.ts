@@ -91,12 +91,6 @@ export class LayerOutbox {
     }
   }
 
-  /** The store has exactly `text`. */
-  stored(text: string): void {
-    this.#stored = text;
-    this.#waiting = new Map();
-  }
-
   /** The store has `text`, and what waits comes on top. */
   begin(text: string): void {
     this.#stored = text;

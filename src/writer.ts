@@ -570,7 +570,7 @@ export class Writer implements BacklogMember {
         this.#epoch = answer.epoch;
         this.#told = answer.next;
         this.#lines.rewind(this.#lines.keptFrom);
-        this.#layers.stored(layers);
+        this.#layers.begin(layers);
       }
     } catch (error) {
       this.#react(toLivetailError(error), { first: 0, upto: 0, lines: [] });
