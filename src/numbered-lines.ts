@@ -29,6 +29,8 @@ export class NumberedLines {
   #acked = 0;
   /** The first number that was never acknowledged: lines below it are kept, not waiting. */
   #ackedMost = 0;
+  /** Numbers whose line stands for lines that were dropped, and how many. */
+  readonly #standIns: { number: number; lines: number }[] = [];
 
   /** The number that the next line will get. */
   get top(): number {
@@ -53,12 +55,17 @@ export class NumberedLines {
     return this.#ackedMost - this.#keptFrom;
   }
 
-  /** Lines that were never acknowledged, and their size. */
-  get waiting(): { lines: number; bytes: number } {
-    return { lines: this.top - this.#ackedMost, bytes: this.#texts.bytes - this.#keptBytes };
+  /** Numbers that were never acknowledged, the size of their lines, and how many of them are lines that were logged. */
+  get waiting(): { lines: number; bytes: number; logged: number } {
+    let logged = 0;
+    for (let number = this.#ackedMost; number < this.top; number++) if (this.#textOf(number) !== "") logged += 1;
+    for (const { number } of this.#standIns) if (number >= this.#ackedMost && this.#textOf(number) !== "") logged -= 1;
+    return { lines: this.top - this.#ackedMost, bytes: this.#texts.bytes - this.#keptBytes, logged };
   }
 
-  add(text: string): void {
+  /** Adds the line that stands for `lines` dropped ones. */
+  addGap(text: string, lines: number): void {
+    this.#standIns.push({ number: this.top, lines });
     this.#texts.push(text);
   }
 
@@ -94,7 +101,7 @@ export class NumberedLines {
     if (this.#textOf(first) === "") {
       upto = Math.max(first, this.#keptFrom);
       while (upto < this.top && this.#textOf(upto) === "") upto += 1;
-      lines.push(gap(upto - first));
+      lines.push(gap(this.#missing(first, upto)));
     } else {
       let bytes = 0;
       for (; upto < this.top && lines.length < BATCH_LINES && bytes < BATCH_BYTES; upto++) {
@@ -139,13 +146,13 @@ export class NumberedLines {
     this.#next = this.#acked;
   }
 
-  /** Makes a hole of a batch; returns how many lines are gone and their size. */
+  /** Makes a hole of a batch; returns how many logged lines are gone and the size of all. */
   setAside(batch: Batch): { lines: number; bytes: number } {
     const gone = { lines: 0, bytes: 0 };
     for (let number = Math.max(batch.first, this.#keptFrom); number < batch.upto; number++) {
       const text = this.#textOf(number);
       if (text === "") continue;
-      gone.lines += 1;
+      if (!this.#standIns.some((each) => each.number === number)) gone.lines += 1;
       gone.bytes += sizeOf(text);
       this.#texts.replace(number - this.#keptFrom, "");
     }
@@ -156,6 +163,13 @@ export class NumberedLines {
   giveUpWaiting(): void {
     this.#keptBytes = this.#texts.bytes;
     this.#ackedMost = this.top;
+  }
+
+  /** How many logged lines the numbers from `first` to `upto` stand for. */
+  #missing(first: number, upto: number): number {
+    let missing = upto - first;
+    for (const { number, lines } of this.#standIns) if (number >= first && number < upto) missing += lines - 1;
+    return missing;
   }
 
   #textOf(number: number): string {

@@ -133,9 +133,9 @@ export class Writer implements BacklogMember {
     return this.#unsent.size;
   }
 
-  /** Lines that the store has not acknowledged. */
+  /** Lines that the store has not acknowledged and may still get. */
   get waiting(): number {
-    return this.#unnumbered + this.#lines.top - this.#lines.acked;
+    return this.#stopped !== null ? 0 : this.#unnumbered + this.#lines.top - this.#lines.acked;
   }
 
   /** Why nothing is written any more; null while it is. */
@@ -171,6 +171,10 @@ export class Writer implements BacklogMember {
 
   /** Queues a stored text. */
   push(text: string): void {
+    if (this.#stopped === "FENCED" || this.#stopped === "GAVE_UP") {
+      this.#host.backlog.dropped += 1;
+      return;
+    }
     if (this.#closing !== null || this.#stopped !== null) {
       this.#afterEnd += 1;
       if (this.#stopped === "RUN_ENDED" || this.#closed) this.#wake();
@@ -309,8 +313,8 @@ export class Writer implements BacklogMember {
     if (this.#droppedUnsent > 0) {
       const reason = this.#host.storeIsAway ? "store_unavailable" : "burst";
       const gap = this.#host.encoder.gap(this.#droppedUnsent, reason);
+      this.#lines.addGap(gap, this.#droppedUnsent);
       this.#droppedUnsent = 0;
-      this.#lines.add(gap);
       this.#host.backlog.lines += 1;
       this.#host.backlog.bytes += sizeOf(gap);
     }
@@ -589,10 +593,10 @@ export class Writer implements BacklogMember {
   #stop(why: "RUN_ENDED" | "FENCED" | "GAVE_UP"): void {
     if (this.#stopped === null && !this.#closed) {
       const { backlog } = this.#host;
-      const { lines, bytes } = this.#lines.waiting;
+      const { lines, bytes, logged } = this.#lines.waiting;
       const given = this.#unsent.size + lines;
       if (why === "RUN_ENDED") this.#afterEnd += this.#unnumbered;
-      else backlog.dropped += given;
+      else backlog.dropped += this.#unsent.size + logged + this.#afterEnd;
       const unsentBytes = this.#unsent.bytes;
       this.#unsent.clear();
       this.#droppedUnsent = 0;

@@ -17,8 +17,7 @@ export interface FaultyStore {
 }
 
 /** Wraps a memory store. */
-export function faultyStore(): FaultyStore {
-  const inner = memoryStore();
+export function faultyStore(inner: LogStore = memoryStore()): FaultyStore {
   let inFlight = 0;
   const faulty: FaultyStore = { store: { ...inner }, appends: [], mostInFlight: 0, fate: () => null };
   const wrap =
