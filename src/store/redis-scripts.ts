@@ -195,6 +195,10 @@ if fence > 0 and fence < stored_fence then return { 'FENCED' } end
 -- An owner that gave the run back is none any more, though its fence is still the stored one.
 if owner ~= '' and fence == stored_fence and stored_owner ~= owner and not RELEASING then return { 'FENCED' } end
 
+-- A server at its memory limit refuses a script's first write if it may need memory, and none after that. Lines wait;
+-- what renews, ends or gives back begins with a write that needs none.
+if count == 0 or CLOSING then redis.call('EXPIRE', META, open_ttl) end
+
 local server = server_id()
 if not meta[4] then
   take_in_foreign(new_epoch, server, open_ttl)
@@ -351,7 +355,7 @@ return answer()
  *     | { 'TOO_MANY_PRODUCERS' }
  */
 export const APPEND = `${PRELUDE}
-local RELEASING = false
+local RELEASING, CLOSING = false, false
 -- A layers key of another type is met here, before anything is written.
 local old_layers = redis.call('GET', LAYERS) or ''
 ${WRITE}
@@ -378,7 +382,7 @@ ${ANSWER}`;
  *   → as append
  */
 export const END = `${PRELUDE}
-local RELEASING = false
+local RELEASING, CLOSING = false, true
 local end_ttl = tonumber(ARGV[#ARGV])
 if not end_ttl then return redis.error_reply('ERR livetail: a number is missing') end
 ${WRITE}
@@ -394,7 +398,7 @@ ${ANSWER}`;
  *   → as append
  */
 export const RELEASE = `${PRELUDE}
-local RELEASING = true
+local RELEASING, CLOSING = true, true
 ${WRITE}
 if stored_owner ~= '' then
   redis.call('HSET', META, 'status', 'queued', 'owner', '', 'owner_url', '', 'lease_until', 0, 'stalled_sweeps', 0,
