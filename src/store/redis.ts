@@ -2,7 +2,7 @@
  * The Redis store: protocol §3 on a single server, Sentinel or Cluster. Every write to a run is one script; the
  * sorted sets that list runs live in other slots and are kept beside it.
  */
-import type { LivetailError } from "../errors.js";
+import { isLivetailError, LivetailError } from "../errors.js";
 import { isTerminal } from "../protocol.js";
 import {
   type AppendAnswer,
@@ -37,7 +37,7 @@ export interface RedisStoreOptions extends Partial<StoreLimits> {
   hashTags?: boolean;
   /** How long a command may take, in milliseconds. Default 2,000. */
   commandTimeoutMs?: number;
-  /** Hears of what does not stop a write but somebody should know: a forbidden channel, an index that could not be kept. */
+  /** Hears of what does not stop a write but somebody should know: a forbidden channel or INFO, eviction, an index that could not be kept. */
   onWarning?: (error: LivetailError) => void;
 }
 
@@ -119,6 +119,24 @@ export function redisStore(options: RedisStoreOptions): LogStore {
 
   const index = createRedisIndex({ commands, keys, limits, warn, read });
 
+  let serverSeen = false;
+  /** Says once what about this server, or this user of it, weakens a promise. Never rejects. */
+  const lookAtServer = async (): Promise<void> => {
+    if (serverSeen) return;
+    serverSeen = true;
+    try {
+      const policy = /^maxmemory_policy:(allkeys-\S+)/m.exec(text(await commands.call("INFO", ["memory"])))?.[1];
+      if (policy === undefined) return;
+      const advice = `Redis may evict open runs: its maxmemory-policy is ${policy}; noeviction would be right.`;
+      warn(new LivetailError("INVALID_OPTION", advice));
+    } catch (cause) {
+      serverSeen = isLivetailError(cause, "STORE_REFUSED");
+      if (!serverSeen) return;
+      const lack = "Redis refuses INFO to this user, so a restart that loses lines may go unnoticed.";
+      warn(new LivetailError("STORE_REFUSED", lack, { cause }));
+    }
+  };
+
   return {
     kind: "redis",
 
@@ -151,7 +169,8 @@ export function redisStore(options: RedisStoreOptions): LogStore {
         return refusal;
       }
       index.heardClock(integer(reply[5]));
-      await Promise.all([index.enter(runId, birth.subjectId, integer(reply[12])), index.summarise(runId)]);
+      const entered = index.enter(runId, birth.subjectId, integer(reply[12]));
+      await Promise.all([entered, index.summarise(runId), lookAtServer()]);
       return {
         code: "OK",
         epoch: text(reply[1]),
