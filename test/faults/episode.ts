@@ -205,11 +205,11 @@ async function judge(
           return false;
         }
         const verdict = oracle.judge(sights, answer.run.epoch, answer.run.next);
-        const { rest } = verdict;
+        const { rest, fencedRest } = verdict;
         const { lateLines } = answer.run;
         late = `${rest} lines are nowhere, ${lateLines} counted as late, ${dropped} as dropped`;
         // What was dropped just before the end could not be announced any more; it is in the count of the process.
-        const counted = rest === null || (lateLines <= rest && rest <= lateLines + dropped);
+        const counted = rest === null || (lateLines <= rest + fencedRest && rest <= lateLines + dropped);
         if (verdict.faults.length === 0 && !counted) return false;
         broken.push(...verdict.faults.slice(0, 20).map((fault) => `${id}: ${fault}`));
         report.late += answer.run.lateLines;

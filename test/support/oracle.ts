@@ -33,6 +33,8 @@ export interface Verdict {
   faults: string[];
   /** Lines after the last that was seen or announced, if that can be known from what was seen; else null. */
   rest: number | null;
+  /** The same of those that were fenced, at most: they may be late, dropped, or lost with what their heir does not have. */
+  fencedRest: number;
   epochs: number;
   lines: number;
   /** Lines announced as lost by `log_gap` lines of the last epoch. */
@@ -64,14 +66,15 @@ export class Oracle {
       this.#follow(sight, lines, faults);
     }
     let rest: number | null = null;
+    let fencedRest = 0;
     let announced = 0;
     for (const [epoch, lines] of epochs) {
       const final = epoch === finalEpoch;
       const walk = this.#walk(epoch, lines, final ? next : null, faults);
-      if (final) ({ rest, announced } = walk);
+      if (final) ({ rest, fencedRest, announced } = walk);
     }
     const lines = [...epochs.values()].reduce((sum, each) => sum + each.size, 0);
-    return { faults, rest, epochs: epochs.size, lines, announced };
+    return { faults, rest, fencedRest, epochs: epochs.size, lines, announced };
   }
 
   /** One viewer's order: every index once, upwards, with all that is left out announced. */
@@ -103,7 +106,7 @@ export class Oracle {
     lines: ReadonlyMap<number, LogEntry>,
     end: number | null,
     faults: string[],
-  ): { rest: number | null; announced: number } {
+  ): { rest: number | null; fencedRest: number; announced: number } {
     /** Of each producer: its next number if all before is accounted for, at least that otherwise. */
     const positions = this.#producers.map(() => ({ next: 0, exact: lines.has(0) }));
     let before = -1;
@@ -139,18 +142,22 @@ export class Oracle {
       position.next = number + 1;
       position.exact = true;
     }
-    if (end === null) return { rest: null, announced };
+    if (end === null) return { rest: null, fencedRest: 0, announced };
     if (before !== end - 1) doubt();
     let rest: number | null = 0;
+    let fencedRest = 0;
     positions.forEach(({ next, exact }, hour) => {
       const producer = this.#producers[hour];
       if (producer === undefined) return;
       const missing = producer.logged - next;
       if (missing < 0) faults.push(`${producer.name} logged ${producer.logged} and has ${next} in ${epoch}.`);
-      if (producer.fenced) return;
+      if (producer.fenced) {
+        fencedRest += missing;
+        return;
+      }
       rest = exact && rest !== null ? rest + missing : null;
     });
-    return { rest, announced };
+    return { rest, fencedRest, announced };
   }
 }
 
