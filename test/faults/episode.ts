@@ -71,7 +71,8 @@ export async function playEpisode(
           log(`${producer} ${known.logged} ${padding}`);
           known.logged += 1;
         }
-        await delay(random.between(0, 40));
+        // Who is silent for a while learns last what happened meanwhile.
+        await delay(random.next() < 0.04 ? random.between(300, 900) : random.between(0, 40));
       }
     };
     writers.push(loop());
