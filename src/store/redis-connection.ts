@@ -41,7 +41,29 @@ interface Connection extends RedisClient {
 }
 
 /** An outage passes; a batch that met one is sent again. Anything else that Redis answers is a refusal. */
-const OUTAGE = /^(LOADING|READONLY|OOM|MISCONF|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|UNBLOCKED)\b/;
+const OUTAGES = new Set(
+  "LOADING READONLY OOM MISCONF MASTERDOWN CLUSTERDOWN TRYAGAIN BUSY NOREPLICAS UNBLOCKED".split(" "),
+);
+
+/**
+ * The code of an error that Redis answered: its first word. Redis 6.2 puts what a command in a script met behind the
+ * script's own error: `ERR Error running script (call to f_…): @user_script:9: -OOM …`.
+ */
+const CODE = /^(?:ERR Error running script \(call to f_\w+\): @?user_script: ?\d+: )?-?([A-Z]+)\b/;
+
+function errorCode(message: string): string {
+  return CODE.exec(message)?.[1] ?? "";
+}
+
+/** Whether what Redis answered is an outage, in a script or outside. */
+export function meansOutage(message: string): boolean {
+  return OUTAGES.has(errorCode(message));
+}
+
+/** Whether it is the answer of a replica: after a failover we are at the wrong server. */
+export function meansReplica(message: string): boolean {
+  return errorCode(message) === "READONLY";
+}
 
 function isClient(input: RedisInput): input is RedisClient {
   return typeof input === "object" && typeof (input as RedisClient).duplicate === "function";
@@ -87,10 +109,12 @@ function connect(input: RedisInput, overrides: Record<string, unknown>): Connect
 function toLivetailError(cause: unknown): LivetailError {
   if (cause instanceof LivetailError) return cause;
   const { name, message } = cause instanceof Error ? cause : { name: "", message: String(cause) };
-  if (name === "ReplyError" && !OUTAGE.test(message)) {
+  if (name === "ReplyError" && !meansOutage(message)) {
     return new LivetailError("STORE_REFUSED", `Redis refused: ${message}`, { cause });
   }
-  return new LivetailError("STORE_UNAVAILABLE", `Redis cannot be reached: ${message}`, { cause });
+  const broke = name === "MaxRetriesPerRequestError";
+  const why = broke ? "The connection broke before the answer." : message;
+  return new LivetailError("STORE_UNAVAILABLE", `Redis cannot be reached: ${why}`, { cause });
 }
 
 /** A script and its SHA-1. */
@@ -118,11 +142,11 @@ export function openCommands(input: RedisInput, timeoutMs: number): CommandConne
   const client = connect(input, {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: null,
+    // What is in flight when the connection breaks has failed then; ioredis would keep it until it times out.
+    maxRetriesPerRequest: 0,
     commandTimeout: timeoutMs,
     retryStrategy: backOffMs,
-    // A failover leaves us at a server that is a replica now.
-    reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
+    reconnectOnError: (error: Error) => meansReplica(error.message),
   });
   let closed = false;
   let pending = 0;

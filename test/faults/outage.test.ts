@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterAll, describe, expect, it } from "vitest";
 import { createLivetail, type Livetail, type LivetailOptions } from "../../src/livetail.js";
+import { openCommands } from "../../src/store/redis-connection.js";
 import { request } from "../support/plain-request.js";
 import { startRedis } from "../support/redis.js";
 import { startTcpProxy } from "../support/tcp-proxy.js";
@@ -140,6 +141,23 @@ describe("when Redis is away", () => {
     await livetail.close();
     await proxy.close();
   });
+});
+
+describe("a call whose connection breaks", () => {
+  it("fails at once, and the next one goes out on the next connection without waiting for a time-out", async () => {
+    const commands = openCommands(server.url, 20_000);
+    expect(await commands.call("PING", [])).toBe("PONG");
+    await server.kill("SIGSTOP");
+    const unanswered = expect(commands.call("PING", [])).rejects.toMatchObject({
+      code: "STORE_UNAVAILABLE",
+      message: "Redis cannot be reached: The connection broke before the answer.",
+    });
+    await delay(20);
+    await server.restart();
+    await unanswered;
+    expect(await commands.call("PING", [])).toBe("PONG");
+    commands.close();
+  }, 5000);
 });
 
 describe("when Redis is full", () => {
