@@ -1,7 +1,7 @@
 import { Redis } from "ioredis";
 import { afterAll, describe, expect, it } from "vitest";
 import { redisStore } from "../src/store/redis.js";
-import { openCommands } from "../src/store/redis-connection.js";
+import { meansOutage, meansReplica, openCommands } from "../src/store/redis-connection.js";
 import { freePort, startRedis } from "./support/redis.js";
 
 const server = await startRedis({ own: true });
@@ -43,6 +43,41 @@ describe("the connection for commands", () => {
     while (answer === null) answer = await commands.call("PING", []).catch(() => null);
     expect(answer).toBe("PONG");
     commands.close();
+  });
+});
+
+describe("what Redis answers", () => {
+  const inScript = "ERR Error running script (call to f_0123456789abcdef): @user_script:12: ";
+  const inOlderScript = "ERR Error running script (call to f_0123456789abcdef): @user_script: 12: ";
+
+  it.each([
+    "OOM command not allowed when used memory > 'maxmemory'.",
+    "READONLY You can't write against a read only replica.",
+    "MISCONF Redis is configured to save RDB snapshots",
+    "BUSY Redis is busy running a script.",
+    `${inScript}-OOM command not allowed when used memory > 'maxmemory'.`,
+    `${inScript}-READONLY You can't write against a read only replica.`,
+    `${inScript}-MISCONF Redis is configured to save RDB snapshots`,
+    `${inScript}-NOREPLICAS Not enough good replicas to write.`,
+    `${inOlderScript}-OOM command not allowed when used memory > 'maxmemory'.`,
+    "READONLY You can't write against a read only replica. script: 0123, on @user_script:12.",
+  ])("reads as an outage: %s", (message) => {
+    expect(meansOutage(message)).toBe(true);
+    expect(meansReplica(message)).toBe(message.includes("READONLY"));
+  });
+
+  it.each([
+    "WRONGTYPE Operation against a key holding the wrong kind of value",
+    "NOPERM this user has no permissions to run the 'evalsha' command",
+    "BUSYGROUP Consumer Group name already exists",
+    "ERR unknown command 'OOM'",
+    `${inScript}WRONGTYPE Operation against a key holding the wrong kind of value`,
+    `${inScript}-NOPERM this user has no permissions to access: -OOM`,
+    "ERR user_script: 12: -OOM",
+    "",
+  ])("reads as a refusal: %s", (message) => {
+    expect(meansOutage(message)).toBe(false);
+    expect(meansReplica(message)).toBe(false);
   });
 });
 
