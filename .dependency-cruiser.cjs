@@ -10,7 +10,7 @@
 const stations = {
   contract: ["protocol", "errors", "clock", "back-off"],
   values: [
-    ...["cost", "describe", "fields", "json", "layers", "line", "random-id", "redact", "serialize", "shorten"],
+    ...["cost", "describe", "fields", "json", "layers", "line", "plain-text", "random-id", "redact", "serialize", "shorten"],
     ...["sse", "text-line"],
   ],
   seam: ["store"],

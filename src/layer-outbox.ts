@@ -21,6 +21,8 @@ export class LayerOutbox {
   #inFlight: { changes: LayerChanges; text: string } | null = null;
   /** All that was ever said here. */
   readonly #said: LayerChanges = new Map();
+  /** Layers that are only said again: what others said since stands. */
+  readonly #again = new Set<string>();
   #afterLine = 0;
 
   /** Whether anything is not stored yet. */
@@ -54,6 +56,7 @@ export class LayerOutbox {
   note(name: string, change: LayerChange, afterLine: number): void {
     noteChange(this.#waiting, name, change);
     noteChange(this.#said, name, change);
+    this.#again.delete(name);
     this.#afterLine = afterLine;
   }
 
@@ -61,8 +64,14 @@ export class LayerOutbox {
   take(): LayersWrite | null {
     if (!this.mayLeave) return null;
     const changes = this.#waiting;
+    const stored = parseLayers(this.#stored);
     this.#waiting = new Map();
-    const text = stringifyLayers(mergeLayers(parseLayers(this.#stored), changes));
+    for (const name of this.#again) {
+      const { finished_at, started_at } = stored[name] ?? {};
+      if ((finished_at ?? started_at ?? "") > (changes.get(name)?.at ?? "")) changes.delete(name);
+    }
+    if (changes.size === 0) return null;
+    const text = stringifyLayers(mergeLayers(stored, changes));
     this.#inFlight = { changes, text };
     const replacesSha1 = this.#stored === "" ? "" : createHash("sha1").update(this.#stored).digest("hex");
     return { text, replacesSha1 };
@@ -87,7 +96,9 @@ export class LayerOutbox {
   /** The store may be an older copy: all is said again. */
   sayAgain(): void {
     for (const [name, change] of this.#said) {
-      if (!this.#waiting.has(name)) this.#waiting.set(name, change);
+      if (this.#waiting.has(name)) continue;
+      this.#waiting.set(name, change);
+      this.#again.add(name);
     }
   }
 

@@ -11,10 +11,19 @@ import { currentRun as contextRun, withRun } from "./context.js";
 import { LivetailError } from "./errors.js";
 import { createHandler, type Handler } from "./handler.js";
 import { Owner } from "./owner.js";
+import { plainText } from "./plain-text.js";
 import { isRunId, type LayerStatus, type LogLevel, type OwnerInfo } from "./protocol.js";
 import { randomId } from "./random-id.js";
 import { createReader, type Reader } from "./reader.js";
-import { type Handle, JoinedRun, type LayerMetadata, Run, type RunHost, type RunOptions } from "./run.js";
+import {
+  type Handle,
+  JoinedRun,
+  type LayerMetadata,
+  MAX_NAME_LENGTH,
+  Run,
+  type RunHost,
+  type RunOptions,
+} from "./run.js";
 import { ownerState } from "./run-state.js";
 import { createLineEncoder } from "./serialize.js";
 import { memoryStore } from "./store/memory.js";
@@ -135,7 +144,7 @@ function openStore(options: LivetailOptions, onWarning: (error: LivetailError) =
   const redis = options.redis ?? process.env.REDIS_URL;
   if (redis === undefined || redis === "") {
     sayThatMemoryIsForOneProcess();
-    return memoryStore(pick(options, Object.keys(STORE_LIMITS)));
+    return memoryStore({ ...pick(options, Object.keys(STORE_LIMITS)), now: (options.clock ?? systemClock).now });
   }
   return redisStore({
     client: redis,
@@ -171,11 +180,15 @@ const POSITIVE = [
   "maxViewersPerRun",
 ] as const;
 
+/** Longer timers fire at once. */
+const MAX_TIMER_MS = 2_147_483_647;
+
 function check(options: LivetailOptions): void {
   for (const name of POSITIVE) {
     const value = options[name];
-    if (value !== undefined && !(Number.isFinite(value) && value > 0)) {
-      throw new LivetailError("INVALID_OPTION", `The option ${name} must be a number above 0.`);
+    const most = name.endsWith("Ms") ? MAX_TIMER_MS : Number.MAX_SAFE_INTEGER;
+    if (value !== undefined && !(Number.isInteger(value) && value > 0 && value <= most)) {
+      throw new LivetailError("INVALID_OPTION", `The option ${name} must be a whole number from 1 to ${most}.`);
     }
   }
   if (options.redis !== undefined && options.store !== undefined) {
@@ -244,6 +257,9 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
       report(error);
     },
     report,
+    claimed(run) {
+      runs.set(run.id, run);
+    },
     forget(handle) {
       if (runs.get(handle.id) === handle) runs.delete(handle.id);
       if (joined.get(handle.id) === handle) joined.delete(handle.id);
@@ -269,17 +285,19 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
 
   const create = (subjectId: string, operation: string, runOptions: RunOptions = {}): Run => {
     if (closed) throw new LivetailError("CLOSED");
-    const id = runOptions.id ?? newRunId(String(operation));
+    const id = runOptions.id ?? newRunId(plainText(operation, MAX_NAME_LENGTH));
     if (!isRunId(id)) throw new LivetailError("INVALID_RUN_ID", `This is not a run id: ${JSON.stringify(id)}`);
     if (runOptions.parentId !== undefined && !isRunId(runOptions.parentId)) {
       throw new LivetailError("INVALID_RUN_ID", "The parent's id is not a run id.");
     }
     const level = runOptions.level ?? options.level;
-    const run = new Run(host, String(subjectId), String(operation), id, {
+    const [subject, name] = [plainText(subjectId, MAX_NAME_LENGTH), plainText(operation, MAX_NAME_LENGTH)];
+    const run = new Run(host, subject, name, id, {
       ...runOptions,
       ...(level === undefined ? {} : { level }),
     });
-    if (runOptions.handOver !== true) runs.set(id, run);
+    // One that is live here is replaced by none whose claim may yet be refused.
+    if (runOptions.handOver !== true && !runs.has(id)) runs.set(id, run);
     return run;
   };
 
@@ -297,6 +315,20 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
     if (!isRunId(runOrId))
       throw new LivetailError("INVALID_RUN_ID", `This is not a run id: ${JSON.stringify(runOrId)}`);
     return () => handleOf(runOrId);
+  };
+
+  let closing: Promise<void> | null = null;
+  const shutDown = async (): Promise<void> => {
+    closed = true;
+    handler.closeViewers();
+    const handles = [...joined.values(), ...runs.values()];
+    await Promise.all(handles.map((handle) => (handle instanceof Run ? handle.abandon() : handle.flush())));
+    owner.close();
+    reader.close();
+    // Some may have come while the last lines were stored.
+    handler.closeViewers();
+    for (const handle of handles) handle.dispose();
+    if (options.store === undefined) await store.close();
   };
 
   const runOperation: Livetail["runOperation"] = async (subjectId, operation, fn, runOptions) => {
@@ -353,16 +385,9 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
       return { id: run.owner || null, url: run.ownerUrl || null, state: ownerState(run, now), attempt: run.attempt };
     },
     cancelRun,
-    async close() {
-      if (closed) return;
-      closed = true;
-      handler.closeViewers();
-      await Promise.all([...joined.values()].map((handle) => handle.flush()));
-      await Promise.all([...runs.values()].map((run) => run.abandon()));
-      owner.close();
-      reader.close();
-      for (const handle of [...joined.values(), ...runs.values()]) handle.dispose();
-      if (options.store === undefined) await store.close();
+    close() {
+      closing ??= shutDown();
+      return closing;
     },
   };
 }

@@ -7,10 +7,12 @@ import type { Clock } from "./clock.js";
 import type { CurrentRun, LogSink } from "./context.js";
 import { createTotals, type Totals } from "./cost.js";
 import { LivetailError } from "./errors.js";
+import { errorMessage, readMember } from "./json.js";
 import type { LayerChange } from "./layers.js";
 import { toLayerStatus } from "./layers.js";
 import { StructuredLogger } from "./logger.js";
 import type { LeaseHolder, Owner } from "./owner.js";
+import { plainText } from "./plain-text.js";
 import { isTerminal, type LayerStatus, type LogLevel, type RunStatus, type TerminalStatus } from "./protocol.js";
 import type { ClaimAnswer, RunBirth } from "./store.js";
 import { type Closing, Writer, type WriterEvents, type WriterHost } from "./writer.js";
@@ -19,6 +21,9 @@ import { type Closing, Writer, type WriterEvents, type WriterHost } from "./writ
 const MAX_RESULT_BYTES = 1_048_576;
 /** An ended run stays in the heartbeat for a lease and the grace, so that a failover that lost the end gets it again. */
 const AFTER_END_LEASES = 2;
+/** What comes along with every answer is bounded, in UTF-16 units: subjects, operations and layers' names; messages. */
+export const MAX_NAME_LENGTH = 256;
+const MAX_MESSAGE_LENGTH = 4096;
 /** A handle that joined is let go when nothing was logged by it for so many leases (5 minutes). */
 const IDLE_LEASES = 10;
 
@@ -55,7 +60,9 @@ export interface RunHost extends WriterHost {
   readonly owner: Owner;
   /** How long `complete()`, `fail()` and `release()` wait for the store. */
   readonly endTimeoutMs: number;
-  /** A handle is done for good. */
+  /** The claim of a run succeeded: it is the one of its id here. */
+  claimed(run: Run): void;
+  /** A handle writes no more lines. */
   forget(handle: Handle): void;
 }
 
@@ -130,27 +137,38 @@ export class Handle implements CurrentRun, LogSink {
 
   /** Logs a line: text, an object with the fields of a structured line, or an Error. Never throws, never waits. */
   log(value: unknown, metadata?: Record<string, unknown>): void {
-    const fields = typeof value === "object" && value !== null ? value : metadata;
-    if (fields !== undefined && fields !== null) this.totals.count(fields as Record<string, unknown>);
+    this.#countLine(value, metadata);
     this.writer.push(this.host.encoder.message(value, metadata));
+  }
+
+  /** Counts the cost that an entry of the line will show: the value's own, else the metadata's. */
+  #countLine(value: unknown, metadata: unknown): void {
+    const fields = typeof value === "object" && value !== null && !(value instanceof Error) ? value : null;
+    const more = typeof metadata === "object" && metadata !== null ? metadata : null;
+    try {
+      if (fields === null) this.totals.count((more ?? {}) as Record<string, unknown>);
+      else this.totals.count(more === null ? (fields as Record<string, unknown>) : { ...fields, metadata: more });
+    } catch {
+      // A getter or a proxy threw: the line says so itself, and there is no cost to be read from it.
+    }
   }
 
   /** Logs a line that a child process printed: a JSON object is kept as a structured line. */
   logOutput(line: string, stream: "stdout" | "stderr"): void {
-    this.writer.push(this.host.encoder.text(line, stream, (fields) => this.totals.count(fields)));
+    this.writer.push(this.host.encoder.text(String(line), stream, (fields) => this.totals.count(fields)));
   }
 
   /** Sets the status of a layer; `metadata.current` and `metadata.total` are its progress. Never throws. */
   layer(name: string, status: LayerStatus, message?: string, metadata?: LayerMetadata): void {
     const change: LayerChange = { status: toLayerStatus(status), at: new Date(this.host.now()).toISOString() };
-    if (message !== undefined) change.message = String(message);
-    if (metadata !== undefined && metadata !== null) {
-      const { current, total, ...rest } = metadata;
+    if (message !== undefined) change.message = plainText(message, MAX_MESSAGE_LENGTH);
+    if (typeof metadata === "object" && metadata !== null) {
+      const { current, total, ...rest } = this.host.encoder.plain(metadata);
       if (Number.isFinite(current)) change.current = current as number;
       if (Number.isFinite(total)) change.total = total as number;
-      if (Object.keys(rest).length > 0) change.metadata = this.host.encoder.plain(rest);
+      if (Object.keys(rest).length > 0) change.metadata = rest;
     }
-    this.writer.changeLayer(String(name), change);
+    this.writer.changeLayer(plainText(name, MAX_NAME_LENGTH), change);
   }
 
   /** A stored line as a logger made it. */
@@ -254,6 +272,8 @@ export class Run extends Handle implements LeaseHolder {
   readonly #birth: RunBirth;
   readonly #options: RunOptions;
   #attempt = 1;
+  /** False for a run that was handed over, or whose claim was refused. */
+  #writes: boolean;
   #started = false;
   readonly #createdAt: number;
   #startedAt = 0;
@@ -272,6 +292,7 @@ export class Run extends Handle implements LeaseHolder {
     this.subjectId = subjectId;
     this.operation = operation;
     this.#options = options;
+    this.#writes = options.handOver !== true;
     this.#createdAt = host.now();
     this.#ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
@@ -325,14 +346,16 @@ export class Run extends Handle implements LeaseHolder {
    * is also its last line, with the traceback, and its `code` the run's `error_code`. Resolves like `complete`.
    */
   fail(error: unknown): Promise<EndOutcome> {
-    const message = error instanceof Error ? error.message : String(error);
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const fault = error instanceof Error ? error : null;
+    const message = plainText(fault === null ? error : errorMessage(fault), MAX_MESSAGE_LENGTH);
+    const code = fault === null ? undefined : readMember(fault, "code");
     const status = this.cancelled ? "cancelled" : "failed";
     if (this.#endedAt === 0) {
-      if (error instanceof Error) this.log(error);
+      if (fault !== null) this.log(fault);
       this.#closeLayers(status === "failed" ? "failed" : "skipped");
     }
-    return this.#end({ kind: "end", status, error: message, errorCode: code, result: null });
+    const errorCode = typeof code === "string" || typeof code === "number" ? plainText(code, MAX_NAME_LENGTH) : "";
+    return this.#end({ kind: "end", status, error: message, errorCode, result: null });
   }
 
   /**
@@ -358,10 +381,10 @@ export class Run extends Handle implements LeaseHolder {
   }
 
   settled(now: number): boolean {
-    if (this.writer.stopped === "FENCED" || this.writer.stopped === "GAVE_UP") return true;
-    if (this.writer.stopped === "RUN_ENDED" && this.#endedAt === 0) return true;
-    const { leaseMs } = this.host.owner.lease;
-    const done = this.writer.closed && (this.#status === "queued" || now - this.#endedAt > leaseMs * AFTER_END_LEASES);
+    const { closed, stopped } = this.writer;
+    const patienceMs = this.host.owner.lease.leaseMs * AFTER_END_LEASES;
+    const lost = stopped === "FENCED" || stopped === "GAVE_UP" || (stopped === "RUN_ENDED" && this.#endedAt === 0);
+    const done = lost || (closed && (this.#status === "queued" || now - this.#endedAt > patienceMs));
     if (done) this.dispose();
     return done;
   }
@@ -369,6 +392,11 @@ export class Run extends Handle implements LeaseHolder {
   #markStarted(): void {
     if (this.#started) return;
     this.#started = true;
+    if (!this.#writes) {
+      const why = "The run is another's to write: it was handed over, or the claim was refused.";
+      if (this.#options.handOver === true) this.host.report(new LivetailError("OWNED", why), this.id);
+      return;
+    }
     this.#startedAt = this.host.now();
     if (this.#status === "queued") this.#status = "running";
   }
@@ -398,6 +426,7 @@ export class Run extends Handle implements LeaseHolder {
       }
       if (answer.code !== "OK") {
         const { code } = answer;
+        if (answer.code === "RUN_ENDED") this.#status = answer.status;
         throw this.#refuse(
           new LivetailError(code, code === "OWNED" ? `The run has a live owner: ${answer.owner}.` : undefined),
         );
@@ -407,11 +436,11 @@ export class Run extends Handle implements LeaseHolder {
       if (this.writer.owner === null) {
         // Handed over: whoever adopts it writes it.
         this.writer.giveUp();
-        this.host.forget(this);
         return;
       }
       if (answer.status !== "queued") this.#status = answer.status;
       owner.enter(this);
+      this.host.claimed(this);
       this.writer.open({ ...answer, started: answer.status === "running" });
       return;
     }
@@ -420,9 +449,10 @@ export class Run extends Handle implements LeaseHolder {
   #refuse(error: unknown): LivetailError {
     const refusal =
       error instanceof LivetailError ? error : new LivetailError("STORE_REFUSED", undefined, { cause: error });
+    this.#writes = false;
+    if (!isTerminal(this.#status)) this.#status = "queued";
     this.host.report(refusal, this.id);
     this.writer.giveUp();
-    this.host.forget(this);
     return refusal;
   }
 
@@ -430,7 +460,7 @@ export class Run extends Handle implements LeaseHolder {
     if (this.#endedAt === 0) {
       this.#endedAt = this.host.now();
       // Somebody else's end stands already: a lost owner learns here that it was given up.
-      if (!isTerminal(this.#status)) this.#status = closing.kind === "end" ? closing.status : "queued";
+      if (this.#writes && !isTerminal(this.#status)) this.#status = closing.kind === "end" ? closing.status : "queued";
       this.writer.close(closing);
     }
     const settled = await this.within(this.#ended);
@@ -444,6 +474,7 @@ export class Run extends Handle implements LeaseHolder {
 
   protected override onClosed(): void {
     this.#resolveEnded();
+    this.host.forget(this);
   }
 
   protected override describe(): ReturnType<WriterEvents["describe"]> {
@@ -472,7 +503,10 @@ export class Run extends Handle implements LeaseHolder {
       if (text.length * 3 <= MAX_RESULT_BYTES || Buffer.byteLength(text) <= MAX_RESULT_BYTES) return text;
       this.log({ level: "warn", message: "The result is larger than 1 MiB and was not stored." });
     } catch (error) {
-      this.log({ level: "warn", message: `The result cannot be written as JSON and was not stored: ${String(error)}` });
+      this.log({
+        level: "warn",
+        message: `The result cannot be written as JSON and was not stored: ${plainText(error, MAX_NAME_LENGTH)}`,
+      });
     }
     return null;
   }

@@ -26,7 +26,7 @@ import type {
 
 /** Batches of one writer that may be on their way at once. */
 const MAX_IN_FLIGHT = 4;
-/** A lost run is created again by its owner within this time, or a joined writer gives up: lease + grace. */
+/** A writer that joined gives a run up that is gone for so long while the store answers: lease + grace. */
 const GONE_PATIENCE_MS = 60_000;
 
 /** What the writers of a process share. */
@@ -433,6 +433,7 @@ export class Writer implements BacklogMember {
         this.#host.storeFailed(answer);
         this.#recovering = true;
         this.#unreachable = true;
+        this.#goneSince = 0;
         this.#lateTold = 0;
       }
       return;
@@ -495,14 +496,12 @@ export class Writer implements BacklogMember {
   #setAside(error: LivetailError, batch: Batch): void {
     this.#host.report(error, this.runId);
     this.#recovering = true;
-    this.#refused = true;
-    if (this.#closing !== null) {
-      this.#stop("GAVE_UP");
-      return;
-    }
     const gone = this.#lines.setAside(batch);
     this.#host.backlog.dropped += gone.lines;
     this.#host.backlog.bytes -= gone.bytes;
+    if (this.#closing === null) this.#refused = true;
+    // Nothing new will come: the gap and the end are tried at once, and when they are refused too, that is the end.
+    else if (gone.lines === 0) this.#stop("GAVE_UP");
   }
 
   /** Nothing is in flight: go on from what the store has, once. */
@@ -543,14 +542,14 @@ export class Writer implements BacklogMember {
   async #recover(): Promise<void> {
     const { store, report } = this.#host;
     const described = this.#events.describe();
-    this.#goneSince ||= this.#host.now();
-    if (this.#host.now() - this.#goneSince > GONE_PATIENCE_MS) {
-      report(new LivetailError("RUN_NOT_FOUND"), this.runId);
-      this.#recovering = false;
-      this.#stop("GAVE_UP");
-      return;
-    }
     if (described === null || this.owner === null) {
+      this.#goneSince ||= this.#host.now();
+      if (this.#host.now() - this.#goneSince > GONE_PATIENCE_MS) {
+        report(new LivetailError("RUN_NOT_FOUND"), this.runId);
+        this.#recovering = false;
+        this.#stop("GAVE_UP");
+        return;
+      }
       this.#tryLater(() => {
         this.#gone = false;
       });
