@@ -36,6 +36,21 @@ export async function* follow(
   feed: RunFeed,
   asked: number,
   clock: Clock,
+  options: FollowOptions,
+): AsyncGenerator<FollowEvent, void, undefined> {
+  // A feed lasts for as long as somebody listens, and a consumer may be busy with one event for long.
+  const stopListening = feed.changes.listen(() => {});
+  try {
+    yield* events(feed, asked, clock, options);
+  } finally {
+    stopListening();
+  }
+}
+
+async function* events(
+  feed: RunFeed,
+  asked: number,
+  clock: Clock,
   { from = BEGINNING, signal }: FollowOptions,
 ): AsyncGenerator<FollowEvent, void, undefined> {
   let position: Position | null = null;
@@ -43,10 +58,7 @@ export async function* follow(
   let patienceMs = UNKNOWN_RUN_MS;
   let missingSince: number | null = null;
 
-  const changed = (ms: number): Promise<boolean> => {
-    feed.lastUsed = clock.now();
-    return feed.changes.wait(ms, signal);
-  };
+  const changed = (ms: number): Promise<boolean> => feed.changes.wait(ms, signal);
 
   await feed.ready();
   while (signal?.aborted !== true && !feed.closed) {

@@ -715,6 +715,23 @@ describe("follow", () => {
     expect(events.map(({ type }) => type)).toContain("reset");
   });
 
+  it("goes on with a consumer that does something else for longer than a feed outlives its readers", async () => {
+    scene = await setScene({}, { windowBytes: 20_000 });
+    const run = await scene.run(700);
+    await run.end();
+    const seen: number[] = [];
+    let last = "";
+    for await (const event of scene.reader.follow(run.runId)) {
+      last = event.type;
+      if (event.type === "log") seen.push(event.entry.index);
+      if (seen.length === 10) await scene.clock.advance(13_000);
+    }
+    expect(seen).toEqual(range(0, 700));
+    expect(last).toBe("end");
+    await scene.clock.advance(11_000);
+    expect(scene.reader.feeds).toBe(0);
+  });
+
   it("ends when the reader is closed", async () => {
     scene = await setScene();
     const run = await scene.run(1);
