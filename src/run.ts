@@ -155,7 +155,8 @@ export class Handle implements CurrentRun, LogSink {
 
   /** Logs a line that a child process printed: a JSON object is kept as a structured line. */
   logOutput(line: string, stream: "stdout" | "stderr"): void {
-    this.writer.push(this.host.encoder.text(String(line), stream, (fields) => this.totals.count(fields)));
+    const text = typeof line === "string" ? line : plainText(line, MAX_MESSAGE_LENGTH);
+    this.writer.push(this.host.encoder.text(text, stream, (fields) => this.totals.count(fields)));
   }
 
   /** Sets the status of a layer; `metadata.current` and `metadata.total` are its progress. Never throws. */
