@@ -14,6 +14,7 @@ import { type BackendStats, formatCursor, isTerminal, type LayerMap, LIMITS } fr
 import { expectedCount, orNull, ownerState, runState } from "./run-state.js";
 import type { From, RunView } from "./run-view.js";
 import { type Lines, SharedFrames } from "./shared-frames.js";
+import { SharedPages } from "./shared-pages.js";
 import type { Hint, LogStore, ReadAnswer, ReadRequest } from "./store.js";
 
 /** What a feed is made with. */
@@ -23,7 +24,7 @@ export interface FeedOptions {
   from: From;
   store: LogStore;
   clock: Clock;
-  /** How much of the newest lines is kept, in bytes of JSON. */
+  /** How much of the newest lines is kept, in bytes of JSON; as much again of older pages, for a moment. */
   windowBytes: number;
   /** Numbers the reads of the process, so that a viewer can tell which began after it asked. */
   numberRead: () => number;
@@ -61,6 +62,7 @@ export class RunFeed {
   readonly #options: FeedOptions;
   readonly #unwatch: () => void;
   #window = new LineWindow(0);
+  readonly #pages: SharedPages;
   /** The number of the newest read that was begun. */
   #begun = 0;
   #running: Promise<void> | null = null;
@@ -82,15 +84,11 @@ export class RunFeed {
     this.lastUsed = options.clock.now();
     this.changes = new Bell(options.clock);
     this.#options = options;
+    this.#pages = new SharedPages(options.windowBytes, options.onKept);
     this.#unwatch = options.store.watch(options.runId, (hint) => {
       this.#hint = hint;
       if (this.#running === null) this.#follow();
     });
-  }
-
-  /** Bytes of the kept lines. */
-  get keptBytes(): number {
-    return this.#window.bytes;
   }
 
   /** When a viewer had better ask again, in milliseconds. */
@@ -122,6 +120,7 @@ export class RunFeed {
   /** The safety poll: reads unless a read is under way. */
   refresh(): void {
     this.frames.clear();
+    this.#pages.age();
     if (this.#running === null) void this.#start();
   }
 
@@ -130,7 +129,9 @@ export class RunFeed {
    * from the store. null: the view has changed, look again. Rejects with `STORE_UNAVAILABLE`.
    */
   lines(from: number, limit: number, maxBytes = Number.POSITIVE_INFINITY): Lines | Promise<Lines | null> {
-    return this.keeps(from) ? this.kept(from, limit, maxBytes) : this.#older(from, limit, maxBytes);
+    if (this.keeps(from)) return this.kept(from, limit, maxBytes);
+    const key = `${this.view?.epoch}.${from}.${limit}.${maxBytes}`;
+    return this.#pages.get(key, () => this.#older(from, limit, maxBytes));
   }
 
   /** Whether the entries from `from` on are kept here. */
@@ -222,7 +223,10 @@ export class RunFeed {
     this.absent = false;
     const ours = this.#options.clock.now();
     if (isTerminal(answer.run.status)) this.#endSeen ??= ours;
-    this.#holding = isHeldBack(answer, ours - (this.#endSeen ?? ours));
+    const holding = isHeldBack(answer, ours - (this.#endSeen ?? ours));
+    // What was held back is numbered otherwise from now on.
+    if (holding !== this.#holding) this.#pages.clear();
+    this.#holding = holding;
     const { run, linesFrom, lines } = this.#holding ? asOpen(answer) : answer;
     if (answer.state !== null) {
       this.#layers = parseLayers(answer.state.layers);
@@ -300,6 +304,7 @@ export class RunFeed {
   #restart(at: number): void {
     this.#options.onKept(-this.#window.bytes);
     this.#window = new LineWindow(at);
+    this.#pages.clear();
     this.frames.clear();
   }
 

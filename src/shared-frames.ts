@@ -30,9 +30,12 @@ const PIECES = 16;
 
 const encoder = new TextEncoder();
 
+/** The frames of one run: a piece of lines and a state are encoded when the first viewer is due them. */
 export class SharedFrames {
   readonly #source: FrameSource;
   readonly #pieces = new Map<number, Frames>();
+  /** Of pages that were read from the store: they live as long as these. */
+  readonly #older = new WeakMap<Lines, Frames>();
   #state: { revision: number; id: string; bytes: Uint8Array } | null = null;
 
   constructor(source: FrameSource) {
@@ -46,7 +49,7 @@ export class SharedFrames {
     const epoch = this.#source.view?.epoch ?? "";
     const encode = ({ to, entries }: Lines): Frames => ({ to, bytes: encoder.encode(logFrames(epoch, from, entries)) });
     const lines = this.#source.lines(from, LIMITS.pageDefault, PIECE_BYTES);
-    if (lines instanceof Promise) return lines.then((older) => (older === null ? null : encode(older)));
+    if (lines instanceof Promise) return lines.then((older) => older && this.#encodeOlder(older, encode));
     const frames = encode(lines);
     if (this.#pieces.size >= PIECES) this.#pieces.clear();
     this.#pieces.set(from, frames);
@@ -63,6 +66,12 @@ export class SharedFrames {
       this.#state = { revision, id: key, bytes: encoder.encode(frame(name, id, data)) };
     }
     return this.#state.bytes;
+  }
+
+  #encodeOlder(lines: Lines, encode: (lines: Lines) => Frames): Frames {
+    const frames = this.#older.get(lines) ?? encode(lines);
+    this.#older.set(lines, frames);
+    return frames;
   }
 
   /** Forgets the lines. */

@@ -229,6 +229,35 @@ describe("the shared feed of a run", () => {
     expect(scene.reads.length).toBe(begun + 1);
   });
 
+  it("reads an older page once for all who are behind at the same place, and remembers it for a moment", async () => {
+    scene = await setScene();
+    const run = await scene.run(500);
+    await scene.poll(run.runId, { tail: 1 });
+    const kept = scene.reader.keptBytes;
+    const begun = scene.reads.length;
+    const pages = await Promise.all(range(0, 50).map(() => scene.poll(run.runId, { limit: 500 })));
+    for (const page of pages) expect(indexes(page.logs)).toEqual(range(0, 500));
+    expect(scene.reads.length).toBe(begun + 1);
+    await scene.poll(run.runId, { limit: 500 });
+    expect(scene.reads.length).toBe(begun + 1);
+    expect(scene.reader.keptBytes).toBeGreaterThan(kept);
+    await scene.clock.advance(2000);
+    expect(scene.reader.keptBytes).toBe(kept);
+  });
+
+  it("bounds what it remembers of older pages, and asks again for a page that could not be read", async () => {
+    scene = await setScene({}, { windowBytes: 5000 });
+    const run = await scene.run(500);
+    await scene.poll(run.runId, { tail: 1 });
+    scene.away = true;
+    await expect(scene.poll(run.runId, { limit: 10 })).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+    scene.away = false;
+    for (let since = 0; since < 490; since += 10) {
+      expect((await scene.poll(run.runId, { since, limit: 10 })).logs).toHaveLength(10);
+      expect(scene.reader.keptBytes).toBeLessThanOrEqual(10_000);
+    }
+  });
+
   it("gives its lines up when all runs together keep too many, the one that was read longest ago first", async () => {
     scene = await setScene({}, { totalWindowBytes: 20_000 });
     const runs: Producer[] = [];

@@ -95,6 +95,21 @@ describe("a stream", () => {
     expect(viewers[7]?.indexes).toEqual(range(0, 11));
   });
 
+  it("reads and encodes a piece of history once for all viewers that come late", async () => {
+    await prepare();
+    const run = await scene.run(500);
+    await scene.poll(run.runId, { tail: 1 });
+    const begun = scene.reads.length;
+    const viewers = await Promise.all(range(0, 20).map(() => open(run.runId)));
+    const pieces = (viewers[0]?.chunks ?? []).filter((chunk) => typeof chunk !== "string" && chunk.byteLength > 10_000);
+    expect(pieces.length).toBeGreaterThan(0);
+    expect(scene.reads.length).toBe(begun + pieces.length);
+    for (const viewer of viewers) {
+      expect(viewer.indexes).toEqual(range(0, 500));
+      for (const piece of pieces) expect(viewer.chunks).toContain(piece);
+    }
+  });
+
   it("sends long histories piece by piece", async () => {
     await prepare();
     const run = await scene.run();
