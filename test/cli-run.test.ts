@@ -361,6 +361,31 @@ describe("livetail run after the end of its command", () => {
     expect(await code).toBe(0);
   });
 
+  it("with --linger goes as soon as the viewer of a stream has seen the end", async () => {
+    const gate = createGate("streamed");
+    const { io, code, viewUrl } = runHere(["--linger", "3600", "--", ...gate.command]);
+    const stream = await fetch((await viewUrl).replace(/view$/, "stream"));
+    await gate.open();
+    expect(await stream.text()).toContain("\nevent: end\n");
+    await untilEnded(await viewUrl);
+    await io.hands.advance(100);
+    expect(await code).toBe(0);
+  });
+
+  it("with --linger stays when the viewer of a stream left before the end", async () => {
+    const gate = createGate("left");
+    const { io, code, over, viewUrl } = runHere(["--linger", "5", "--", ...gate.command]);
+    const leaving = new AbortController();
+    await fetch((await viewUrl).replace(/view$/, "stream"), { signal: leaving.signal });
+    leaving.abort();
+    await gate.open();
+    await untilEnded(await viewUrl);
+    await io.hands.advance(4900);
+    expect(over()).toBe(false);
+    await io.hands.advance(200);
+    expect(await code).toBe(0);
+  });
+
   it("with --linger stays so long for somebody who comes yet", async () => {
     const { io, code, over, viewUrl } = runHere(["--linger", "5", "--", "true"]);
     await untilEnded(await viewUrl);

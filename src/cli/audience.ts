@@ -63,15 +63,20 @@ export function countAudience(handler: Handler, runId: string, now: () => number
       body: {
         attach(sink) {
           present += 1;
+          let newest: string | Uint8Array = "";
           const viewer = body.attach({
             write(chunk) {
-              if (typeof chunk === "string" && chunk.includes("\nevent: end\n")) served += 1;
+              newest = chunk;
               return sink.write(chunk);
             },
             get pendingBytes() {
               return sink.pendingBytes;
             },
-            end: () => sink.end(),
+            end() {
+              // A stream ends for other reasons, too; the end of the run is the last thing that a viewer is written.
+              if (Buffer.from(newest).includes("\nevent: end\n")) served += 1;
+              sink.end();
+            },
             destroy: () => sink.destroy(),
           });
           return {
