@@ -168,6 +168,18 @@ describe("livetail run", () => {
     expect(io.printed.stderr).toContain(`${path}: not executable`);
   });
 
+  it("fails the run of a command whose start the system refuses outright, and exits with 126", async () => {
+    const path = join(folder, "file.txt");
+    writeFileSync(path, "no folder");
+    const { io, code, viewUrl } = runHere(["--linger", "60", "--", join(path, "command")]);
+    await untilEnded(await viewUrl);
+    const error = `${path}/command: not a directory`;
+    expect(await poll(await viewUrl)).toMatchObject({ status: "failed", error });
+    await io.hands.advance(100);
+    expect(await code).toBe(126);
+    expect(io.printed.stderr).toContain(`livetail: ${error}\n`);
+  });
+
   it("passes signals on once, and exits with the command's own code", async () => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
       const { cli } = await startRun(["--", NODE, fixture("signals.mjs")]);

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:os";
 import { basename } from "node:path";
-import { parseArgs } from "node:util";
+import { getSystemErrorMap, parseArgs } from "node:util";
 import { captureOutput } from "../capture/child-process.js";
 import type { Clock } from "../clock.js";
 import { LivetailError } from "../errors.js";
@@ -139,27 +139,30 @@ interface Outcome {
 
 /** Spawns the command and resolves when it has ended and its output was logged. Signals go to it while it lives. */
 async function execute(call: RunCall, run: Run, io: CliIo, quit: AbortController): Promise<Outcome> {
-  const child = spawn(call.command, call.args, {
-    stdio: ["inherit", "pipe", "pipe"],
-    env: { ...io.env, ...colorsOf(io), LIVETAIL_RUN: run.id },
-  });
-  run.start();
+  let child: ChildProcess | null = null;
   let outcome: Outcome | null = null;
-  const ended = new Promise<Outcome>((resolve) => {
-    child.once("error", (error: NodeJS.ErrnoException) => {
-      if (child.pid === undefined) resolve(notStarted(call.command, error));
-    });
-    child.once("exit", (code, signal) => resolve(exited(code, signal)));
-  });
   for (const [signal, fromTerminal] of SIGNALS) {
     io.signals.on(signal, () => {
       if (outcome !== null) quit.abort();
-      else if (!(fromTerminal && hasTerminal(io))) child.kill(signal);
+      else if (!(fromTerminal && hasTerminal(io))) child?.kill(signal);
     });
   }
   run.signal.addEventListener("abort", () => {
-    if (run.cancelRequested) child.kill("SIGTERM");
+    if (run.cancelRequested) child?.kill("SIGTERM");
   });
+  run.start();
+  try {
+    child = spawn(call.command, call.args, {
+      stdio: ["inherit", "pipe", "pipe"],
+      env: { ...io.env, ...colorsOf(io), LIVETAIL_RUN: run.id },
+    });
+  } catch (error) {
+    // Some errors of starting are thrown, the others are events.
+    outcome = notStarted(call.command, error as NodeJS.ErrnoException);
+    io.stderr.write(`livetail: ${outcome.reason}\n`);
+    return outcome;
+  }
+  const ended = outcomeOf(child, call.command);
 
   let chunks = 0;
   const captured = captureOutput(child, run, {
@@ -173,6 +176,15 @@ async function execute(call: RunCall, run: Run, io: CliIo, quit: AbortController
   const progress = (): number => (run.waitingLines > 0 ? BUSY : chunks);
   await Promise.race([untilQuiet(captured, child, progress, io.clock), aborted(quit.signal)]);
   return outcome;
+}
+
+function outcomeOf(child: ChildProcess, command: string): Promise<Outcome> {
+  return new Promise((resolve) => {
+    child.once("error", (error: NodeJS.ErrnoException) => {
+      if (child.pid === undefined) resolve(notStarted(command, error));
+    });
+    child.once("exit", (code, signal) => resolve(exited(code, signal)));
+  });
 }
 
 /** Signals that are passed on; those that a terminal's keys send reach the command without us. */
@@ -195,7 +207,8 @@ function colorsOf({ stdout, env }: CliIo): NodeJS.ProcessEnv {
 function notStarted(command: string, error: NodeJS.ErrnoException): Outcome {
   if (error.code === "ENOENT") return { code: NOT_FOUND, reason: `${command}: command not found` };
   if (error.code === "EACCES") return { code: NOT_EXECUTABLE, reason: `${command}: not executable` };
-  return { code: NOT_EXECUTABLE, reason: `${command}: ${error.message}` };
+  const [, text] = getSystemErrorMap().get(error.errno ?? 0) ?? [];
+  return { code: NOT_EXECUTABLE, reason: `${command}: ${text ?? error.message}` };
 }
 
 function exited(code: number | null, signal: NodeJS.Signals | null): Outcome {
