@@ -247,7 +247,7 @@ describe("livetail run", () => {
     const answers = {
       "--version": `${version}\n`,
       "--help": "livetail run [options]",
-      "run --help": "--linger S",
+      "run --help": "createLogCallback(process.env.LIVETAIL_RUN)",
       "tail -h": "--since N",
     };
     for (const [args, answer] of Object.entries(answers)) {

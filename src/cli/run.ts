@@ -28,8 +28,9 @@ can be watched at the URL that is printed first. Exits with the command's code.
   --no-view         no server on this machine
   -h, --help
 
-The newest 10,000 lines are kept. The command gets LIVETAIL_RUN, the id of the run, and FORCE_COLOR=1 if stdout is
-a terminal and neither NO_COLOR nor FORCE_COLOR is set.
+The newest 10,000 lines are kept. The command gets LIVETAIL_RUN, the id of the run
+(for createLogCallback(process.env.LIVETAIL_RUN) in it, with --redis), and
+FORCE_COLOR=1 if stdout is a terminal and neither NO_COLOR nor FORCE_COLOR is set.
 Exits with 125 if livetail itself fails, 126 and 127 if the command cannot be
 run or found, 128 + n if signal n ended it.
 `;
