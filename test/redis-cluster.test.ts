@@ -1,3 +1,7 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
 import { Cluster } from "ioredis";
 import { Cluster as Cluster6 } from "ioredis6";
 import { afterAll, describe, expect, it } from "vitest";
@@ -61,5 +65,20 @@ describe.each([
     expect(errors).toEqual([]);
     await livetail.close();
     client.disconnect();
+  }, 30_000);
+});
+
+describe("a process on a Redis Cluster", () => {
+  it("exits by itself once its run has ended, though it watches it and closes nothing", async () => {
+    const program = fileURLToPath(new URL("./fixtures/cluster-run.ts", import.meta.url));
+    const ports = nodes.map(({ port }) => String(port));
+    const child = spawn(process.execPath, ["--import", "tsx", program, ...ports], {
+      stdio: ["ignore", "pipe", "inherit"],
+      timeout: 15_000,
+      killSignal: "SIGKILL",
+    });
+    const [printed, [code, signal]] = await Promise.all([text(child.stdout), once(child, "exit")]);
+    expect(JSON.parse(printed)).toEqual({ status: "completed", stored: true });
+    expect({ code, signal }).toEqual({ code: 0, signal: null });
   }, 30_000);
 });

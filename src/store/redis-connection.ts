@@ -31,6 +31,8 @@ interface Connection extends RedisClient {
   stream?: Socket;
   reconnectTimeout?: { unref?(): void };
   nodes?(role: string): Connection[];
+  /** Of a Cluster: what keeps the one connection that subscribes, which is none of the nodes. */
+  subscriber?: { getInstance?(): Connection | null };
   call(command: string, args: readonly (string | number)[]): Promise<unknown>;
   subscribe(channel: string): Promise<unknown>;
   unsubscribe(channel: string): Promise<unknown>;
@@ -259,9 +261,17 @@ export function openHints(input: RedisInput, onRefused: (error: LivetailError) =
   let refused = false;
   let closed = false;
 
+  const known = new WeakSet<Connection>();
   const letGo = (): void => {
-    const streams = client.nodes === undefined ? [client] : client.nodes("all");
-    for (const { stream } of streams) stream?.unref?.();
+    const connections = client.nodes === undefined ? [client] : client.nodes("all");
+    for (const { stream } of connections) stream?.unref?.();
+    const subscriber = client.subscriber?.getInstance?.();
+    if (!subscriber || known.has(subscriber)) return;
+    // It connects when it first subscribes, and a Cluster puts another one in its place when it ends.
+    known.add(subscriber);
+    subscriber.stream?.unref?.();
+    subscriber.on("connect", () => subscriber.stream?.unref?.());
+    subscriber.on("end", letGo);
   };
   client.on("error", () => {});
   client.on("connect", letGo);
