@@ -266,7 +266,7 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
     },
   };
 
-  const reader = createReader({ store, clock });
+  const reader = createReader({ store, clock, report });
   const cancelRun = async (runId: string): Promise<CancelAnswer> => {
     const answer = await store.cancel({ runId, newEpoch: randomId(12) });
     if (answer.code === "OK" && answer.cancelRequested) runs.get(runId)?.onCancelRequested();

@@ -18,6 +18,8 @@ export interface ReaderOptions {
   windowBytes?: number;
   /** The same for all runs together; the run that was read longest ago gives first. Default 64 MiB. */
   totalWindowBytes?: number;
+  /** Hears once a feed of a failed read that is no outage: viewers are told `STORE_UNAVAILABLE`. Default: nobody. */
+  report?: (error: LivetailError, runId: string) => void;
 }
 
 /** The reading side of one process. */
@@ -63,6 +65,7 @@ const SAFETY_MS = 1000;
 /** Creates the reading side of a process; `close()` it, then close the store. */
 export function createReader(options: ReaderOptions): Reader {
   const { store, clock = systemClock, windowBytes = 1_048_576, totalWindowBytes = 67_108_864 } = options;
+  const report = options.report ?? (() => {});
   const feeds = new Map<string, RunFeed>();
   const statuses = new Map<string, Promise<StatusAnswer | null>>();
   let reads = 0;
@@ -107,7 +110,7 @@ export function createReader(options: ReaderOptions): Reader {
         keptBytes += bytes;
         if (bytes > 0 && keptBytes > totalWindowBytes) makeRoom();
       };
-      feed = new RunFeed({ runId, from, store, clock, windowBytes, numberRead, onKept });
+      feed = new RunFeed({ runId, from, store, clock, windowBytes, numberRead, onKept, report });
       feeds.set(runId, feed);
       cancelTick ??= clock.after(SAFETY_MS, tick);
     }

@@ -30,6 +30,8 @@ export interface FeedOptions {
   numberRead: () => number;
   /** Told by how many bytes the kept lines grew or shrank. */
   onKept: (bytes: number) => void;
+  /** Told once of a failure that is no outage. */
+  report: (error: LivetailError, runId: string) => void;
 }
 
 /** Lines in one read. */
@@ -69,6 +71,7 @@ export class RunFeed {
   #queued: Promise<void> | null = null;
   #hint: Hint | null = null;
   #closed = false;
+  #reported = false;
   #lastNews = 0;
   /** What the store is told that we have. */
   #known: { epoch: string; version: number } | null = null;
@@ -131,7 +134,12 @@ export class RunFeed {
   lines(from: number, limit: number, maxBytes = Number.POSITIVE_INFINITY): Lines | Promise<Lines | null> {
     if (this.keeps(from)) return this.kept(from, limit, maxBytes);
     const key = `${this.view?.epoch}.${from}.${limit}.${maxBytes}`;
-    return this.#pages.get(key, () => this.#older(from, limit, maxBytes));
+    return this.#pages.get(key, () =>
+      this.#older(from, limit, maxBytes).catch((error) => {
+        this.#failed(error);
+        throw asUnavailable(error);
+      }),
+    );
   }
 
   /** Whether the entries from `from` on are kept here. */
@@ -295,6 +303,10 @@ export class RunFeed {
     if (this.#closed) return;
     const first = this.unavailable === null;
     this.unavailable = asUnavailable(error);
+    if (!this.#reported && !isLivetailError(error, "STORE_UNAVAILABLE")) {
+      this.#reported = true;
+      this.#options.report(isLivetailError(error) ? error : this.unavailable, this.runId);
+    }
     if (!first) return;
     this.revision += 1;
     this.changes.ring();
@@ -314,17 +326,12 @@ export class RunFeed {
     if (view === null) return null;
     const count = Math.min(limit, this.#window.first - from);
     const known = this.#known;
-    const answer = await this.#options.store
-      .read({
-        runId: this.runId,
-        from: holding ? AT_FIRST : { kind: "at", epoch: view.epoch, index: from },
-        limit: holding ? from + count : count,
-        known,
-      })
-      .catch((error) => {
-        this.#failed(error);
-        throw asUnavailable(error);
-      });
+    const answer = await this.#options.store.read({
+      runId: this.runId,
+      from: holding ? AT_FIRST : { kind: "at", epoch: view.epoch, index: from },
+      limit: holding ? from + count : count,
+      known,
+    });
     if (answer === null || answer.run.epoch !== known?.epoch || holding !== this.#holding) {
       await this.fresh();
       return null;
@@ -360,5 +367,5 @@ const AT_FIRST: ReadRequest["from"] = { kind: "at", epoch: "0", index: 0 };
 /** The error that a viewer is told when a read failed. */
 function asUnavailable(error: unknown): LivetailError {
   if (isLivetailError(error, "STORE_UNAVAILABLE")) return error;
-  return new LivetailError("STORE_UNAVAILABLE", undefined, { cause: error });
+  return new LivetailError("STORE_UNAVAILABLE", "Reading the run failed, and not for an outage.", { cause: error });
 }

@@ -53,7 +53,10 @@ export class SharedPages {
 
   #arrived(key: string, page: Page, lines: Lines | null): void {
     if (this.#pages.get(key) !== page) return;
-    if (lines === null) return this.#drop(key, page);
+    if (lines === null) {
+      this.#drop(key, page);
+      return;
+    }
     page.bytes = lines.entries.reduce((sum, entry) => sum + entry.length, 0);
     this.#bytes += page.bytes;
     this.#onKept(page.bytes);

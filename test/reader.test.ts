@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { LivetailError } from "../src/errors.js";
 import type { FollowEvent } from "../src/follow.js";
 import type { LogEntry } from "../src/protocol.js";
 import {
@@ -582,6 +583,41 @@ describe("a store that is away", () => {
     scene.away = true;
     const ahead = cursor.replace(".5.", ".9.");
     await expect(scene.poll(run.runId, { cursor: ahead })).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+  });
+});
+
+describe("a fault that is no outage", () => {
+  it("is answered as one, and reported once a feed, wherever it was met", async () => {
+    const reports: [LivetailError, string][] = [];
+    scene = await setScene({}, { windowBytes: 500, report: (error, runId) => reports.push([error, runId]) });
+    const run = await scene.run(50);
+    await scene.poll(run.runId);
+    scene.away = true;
+    await expect(scene.poll(run.runId)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+    scene.away = false;
+    expect(reports).toEqual([]);
+    const fault = new TypeError("oops");
+    scene.fault = fault;
+    await expect(scene.poll(run.runId)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+    await scene.clock.advance(5000);
+    await expect(scene.poll(run.runId)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+    expect(reports).toEqual([[expect.objectContaining({ code: "STORE_UNAVAILABLE", cause: fault }), run.runId]]);
+    const refusal = new LivetailError("STORE_REFUSED");
+    scene.fault = refusal;
+    await expect(scene.poll("another")).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+    expect(reports.slice(1)).toEqual([[refusal, "another"]]);
+  });
+
+  it("in a line of an older page is no reason to read it again and again", async () => {
+    const reports: LivetailError[] = [];
+    scene = await setScene({}, { windowBytes: 500, report: (error) => reports.push(error) });
+    const run = await scene.run(50);
+    await scene.poll(run.runId);
+    const begun = scene.reads.length;
+    scene.spoilt = true;
+    await expect(scene.poll(run.runId)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+    expect(scene.reads.length).toBe(begun + 1);
+    expect(reports[0]?.cause).toBeInstanceOf(TypeError);
   });
 });
 

@@ -31,6 +31,10 @@ export interface ReadingScene {
   watched(): number;
   /** While true, reads are rejected as by a store that is away. */
   away: boolean;
+  /** While set, reads are rejected with it. */
+  fault: unknown;
+  /** While true, no line that is read can be parsed. */
+  spoilt: boolean;
   /** While true, hints get lost. */
   deaf: boolean;
   /** While set, reads wait for it after they were answered. */
@@ -54,10 +58,11 @@ export async function setScene(
     ...inner,
     async read(request) {
       reads.push(request);
+      if (scene.fault !== null) throw scene.fault;
       if (scene.away) throw new LivetailError("STORE_UNAVAILABLE");
       const answer = await inner.read(request);
       await scene.slow;
-      return answer;
+      return scene.spoilt && answer !== null ? { ...answer, lines: answer.lines.map(() => null as never) } : answer;
     },
     watch(runId, onHint) {
       watched += 1;
@@ -79,6 +84,8 @@ export async function setScene(
     reads,
     watched: () => watched,
     away: false,
+    fault: null,
+    spoilt: false,
     deaf: false,
     slow: null,
     async run(count = 0) {
