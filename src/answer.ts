@@ -40,6 +40,8 @@ export function problemAnswer(
   const headers: Record<string, string> = { "Content-Type": "application/problem+json; charset=utf-8", ...PLAIN };
   const retryAfter = RETRY_AFTER[code];
   if (retryAfter !== undefined) headers["Retry-After"] = retryAfter;
+  // RFC 9110 wants a challenge with every 401; what it has in mind is up to `authorize`.
+  if (status === 401) headers["WWW-Authenticate"] = "Bearer";
   return { status, headers, body: JSON.stringify(body) };
 }
 

@@ -549,6 +549,8 @@ describe("authorize", () => {
       for (const authorize of [() => answer, async () => answer]) {
         build({ authorize: authorize as never });
         expect(await problem(ask(`/${run.runId}`), status, code)).toContain(text);
+        const { headers } = await ask(`/${run.runId}`);
+        expect(headers["WWW-Authenticate"]).toBe(status === 401 ? "Bearer" : undefined);
       }
     }
     build({ authorize: async () => true });
