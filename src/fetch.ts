@@ -13,11 +13,11 @@ export interface FetchHandlerOptions {
 const READY_BYTES = 65_536;
 
 /**
- * Serves a handler as `(Request) => Promise<Response>`. What lies outside the mount is answered 404. `authorize` gets
+ * Serves a livetail as `(Request) => Promise<Response>`. What lies outside the mount is answered 404. `authorize` gets
  * the Request as `raw`. Never rejects. A stream ends when its body is cancelled or the request's signal aborts.
  */
 export function createFetchHandler(
-  handler: Handler,
+  { handler }: { handler: Handler },
   options: FetchHandlerOptions = {},
 ): (request: Request) => Promise<Response> {
   const mount = (options.mount ?? "").replace(/^\/*(?=[^/])/, "/").replace(/\/+$/, "");

@@ -15,7 +15,7 @@ function build(options: Partial<HandlerOptions> = {}, mount?: string): void {
   const { reader, store, clock } = scene;
   const requestCancel = (runId: string) => store.cancel({ runId, newEpoch: "abcabcabcabc" });
   handler = createHandler({ reader, store, clock, requestCancel, ...options });
-  const serve = createFetchHandler(handler, mount === undefined ? {} : { mount });
+  const serve = createFetchHandler({ handler }, mount === undefined ? {} : { mount });
   fetchIt = (target, init) => serve(new Request(ORIGIN + target, init));
 }
 
