@@ -1,6 +1,7 @@
 /** Tells whoever listens that something has changed. It carries no news itself: who hears it looks. */
 import type { Clock } from "./clock.js";
 
+/** Rings at every change for all who listen, and ends the waits that lasted long enough. */
 export class Bell {
   readonly #clock: Clock;
   readonly #listeners = new Set<() => void>();

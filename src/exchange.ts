@@ -37,6 +37,7 @@ export interface LiveBody {
   attach(sink: ViewerSink): { onDrain(): void; onClose(): void };
 }
 
+/** An answer as plain values; text and bytes are whole, a live body is one that a viewer is attached to. */
 export interface HandlerResponse {
   status: number;
   headers: Record<string, string>;

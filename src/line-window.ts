@@ -1,5 +1,6 @@
-/** The newest lines of a run, encoded, consecutive and bounded by their size. */
+/** The newest lines of a run. */
 
+/** Consecutive lines, encoded and bounded by their size: new ones come in at one end, old ones leave at the other. */
 export class LineWindow {
   #lines: string[] = [];
   /** How many places at the head of `#lines` are empty; they are given back in one go, so that dropping is cheap. */
