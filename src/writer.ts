@@ -477,6 +477,10 @@ export class Writer implements BacklogMember {
         // The store may be an older copy: what it is to know is told again.
         this.#totalsSent = "";
         this.#layers.sayAgain();
+        if (this.owner !== null && this.#started) {
+          this.#started = false;
+          this.#startWanted = true;
+        }
         return;
       case "ORDER":
         this.#reopen();

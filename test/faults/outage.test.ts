@@ -143,6 +143,20 @@ describe("when Redis is away", () => {
   });
 });
 
+describe("a failover to a copy from before the run was started", () => {
+  it("is told again that the run is running", async () => {
+    const { livetail } = open();
+    const run = livetail.createOperationRun("job", "older");
+    run.log("one");
+    await run.flush();
+    await raw.hset(`logs:${run.id}:meta`, { status: "queued", server: "the one that failed" });
+    run.log("two");
+    await run.flush();
+    expect((await read(livetail, run.id)).run.status).toBe("running");
+    await livetail.close();
+  });
+});
+
 describe("a call whose connection breaks", () => {
   it("fails at once, and the next one goes out on the next connection without waiting for a time-out", async () => {
     const commands = openCommands(server.url, 20_000);
