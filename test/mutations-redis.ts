@@ -13,6 +13,37 @@ export const redisMutations: readonly Mutation[] = inFile("src/store/redis-scrip
   ["a batch counts as one line", "buffer.next = buffer.next + count", "buffer.next = buffer.next + 1"],
   ["one line too few is kept", "buffer.len - math.max(max_lines, 1)", "buffer.len - math.max(max_lines, 1) + 1"],
   [
+    "an append trims to the caps of its own store",
+    "max_lines, max_bytes = cap(meta[13], max_lines), cap(meta[14], max_bytes)",
+    "",
+  ],
+  [
+    "a claim trims to the caps of its own store",
+    "max_lines, max_bytes = cap(m[16], max_lines), cap(m[17], max_bytes)",
+    "",
+  ],
+  [
+    "a sweep trims to the caps of its own store",
+    "max_lines, max_bytes = cap(m[10], max_lines), cap(m[11], max_bytes)",
+    "",
+  ],
+  [
+    "the caps of who creates a run are not stored",
+    "redis.call('HSET', META, 'max_lines', max_lines, 'max_bytes', max_bytes)",
+    "",
+  ],
+  [
+    "the caps of who adopts a run are not stored",
+    "'bytes', buffer.bytes, 'updated_at', now,\n  'max_lines', max_lines, 'max_bytes', max_bytes)",
+    "'bytes', buffer.bytes, 'updated_at', now)",
+  ],
+  [
+    "the caps of who creates a run again are not stored",
+    "'queued_at', now, 'updated_at', now,\n  'max_lines', max_lines, 'max_bytes', max_bytes)",
+    "'queued_at', now, 'updated_at', now)",
+  ],
+  ["a foreign run that ended in an error goes on", " or status == 'error'", ""],
+  [
     "bytes of lines that were too many stay counted",
     "for _, line in ipairs(redis.call('LPOP', BUFFER, over)) do buffer.bytes = buffer.bytes - #line end",
     "redis.call('LPOP', BUFFER, over)",

@@ -99,6 +99,8 @@ export class MemoryRun {
   startedAt = 0;
   finishedAt = 0;
   expiresAt = Number.POSITIVE_INFINITY;
+  /** Of the store of its first owner; null while no owner has claimed it. */
+  caps: Pick<StoreLimits, "maxLines" | "maxBufferBytes"> | null = null;
   /** Meta as something else wrote it: then `lines` and `layers` are all that counts of the above. */
   foreign: Record<string, string> | null = null;
   /** Length of all producers' totals. */
@@ -123,7 +125,7 @@ export class MemoryRun {
   }
 
   /** Makes a new run what its owner knows of one that the store lost. */
-  restore(request: RecreateRequest, { now }: WriteScene): void {
+  restore(request: RecreateRequest, scene: WriteScene): void {
     this.status = request.status;
     this.base = request.base;
     this.next = request.base;
@@ -132,7 +134,7 @@ export class MemoryRun {
     this.cancelRequested = request.cancelRequested;
     this.createdAt = request.createdAt;
     this.startedAt = request.startedAt;
-    this.own(request.owner, request.fence, now);
+    this.own(request.owner, request.fence, scene);
     this.producers.set(request.producer, { have: request.have, late: 0, totals: request.totals });
     this.totalsLength = request.totals.length;
   }
@@ -203,22 +205,24 @@ export class MemoryRun {
     return true;
   }
 
-  /** Adds lines at the end and trims at the front, never the newest line. */
+  /** Adds lines at the end and trims at the front, to the caps of the owner's store, never the newest line. */
   push(lines: readonly string[], limits: StoreLimits): void {
+    const { maxLines, maxBufferBytes } = this.caps ?? limits;
     this.measure();
     for (const line of lines) {
       this.lines.push(line);
       this.bytes += Buffer.byteLength(line);
     }
     this.next += lines.length;
-    while (this.lines.length > 1 && (this.lines.length > limits.maxLines || this.bytes > limits.maxBufferBytes)) {
+    while (this.lines.length > 1 && (this.lines.length > maxLines || this.bytes > maxBufferBytes)) {
       this.bytes -= Buffer.byteLength(this.lines.shift());
     }
     this.len = this.lines.length;
   }
 
-  /** Gives the run to an owner under `fence`. */
-  own(owner: OwnerLease, fence: number, now: number): void {
+  /** Gives the run to an owner under `fence`; the first one's store says how much is kept. */
+  own(owner: OwnerLease, fence: number, { now, limits }: WriteScene): void {
+    this.caps ??= limits;
     this.fence = fence;
     this.owner = owner.id;
     this.ownerUrl = owner.url;
@@ -245,7 +249,7 @@ export class MemoryRun {
     // Who gave the run back is no owner any more, though the fence is still the stored one.
     if (owner !== null && fence === this.fence && owner.id !== this.owner && !releasing) return { code: "FENCED" };
     // The stored copy is older than this owner's claim.
-    if (owner !== null && fence > this.fence) this.own(owner, fence, scene.now);
+    if (owner !== null && fence > this.fence) this.own(owner, fence, scene);
 
     const lost = epoch === this.epoch && (have < request.acked || this.end < request.told);
     const moved = this.moveTo(scene.server, newEpoch);

@@ -166,7 +166,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): LogStore {
     run.expiresAt = scene.now + limits.openTtlSeconds * 1000;
     if (owner !== null) {
       if (run.owner !== "" && run.owner !== owner.id) run.push([ownerChangedLine], limits);
-      run.own(owner, Math.max(run.fence + 1, scene.now), scene.now);
+      run.own(owner, Math.max(run.fence + 1, scene.now), scene);
       run.attempt += 1;
     }
     publish(run, scene);

@@ -8,6 +8,9 @@
  *
  * Times are milliseconds of the server's clock. Numbers are integers below 2^53. There is no cjson: JSON is built
  * and taken apart in TypeScript. Data never becomes part of a script's text.
+ *
+ * meta holds two fields beside those of protocol §3: `max_lines` and `max_bytes`, the caps of its first owner's store.
+ * Whoever writes to the run trims to them; to the caps of the own store only while no owner has claimed it.
  */
 
 /** The fields of meta that a read answers, in this order. */
@@ -59,8 +62,15 @@ local function server_id()
   return string.match(info, 'run_id:(%x+)') or ''
 end
 
+-- What something else writes may say 'error' for 'failed'.
 local function is_terminal(status)
-  return status == 'completed' or status == 'failed' or status == 'cancelled'
+  return status == 'completed' or status == 'failed' or status == 'cancelled' or status == 'error'
+end
+
+-- A cap as the run's owner set it, else the own one.
+local function cap(stored, own)
+  local value = integer(stored)
+  return value > 0 and value or own
 end
 
 local function hint(channel, next, version)
@@ -170,7 +180,8 @@ if not (fence and acked and told and first and upto and logged and max_lines and
 end
 
 local meta = redis.call('HMGET', META, 'status', 'epoch', 'server', 'next', 'len', 'bytes', 'version', 'fence',
-  'owner', 'stalled_sweeps', 'cancel_requested', 'updated_at')
+  'owner', 'stalled_sweeps', 'cancel_requested', 'updated_at', 'max_lines', 'max_bytes')
+max_lines, max_bytes = cap(meta[13], max_lines), cap(meta[14], max_bytes)
 if redis.call('EXISTS', META) == 0 then return { 'GONE' } end
 local status = meta[1] or 'running'
 local stored_have = redis.call('HGET', PRODUCERS, 'p:' .. producer)
@@ -213,7 +224,8 @@ local buffer = measure(integer(meta[4]), integer(meta[5]), integer(meta[6]))
 local visible = false
 -- On an older copy the newer fence is written with its owner and lease.
 if owner ~= '' and fence > stored_fence then
-  redis.call('HSET', META, 'fence', fence, 'owner', owner, 'owner_url', owner_url, 'lease_until', now + lease_ms)
+  redis.call('HSET', META, 'fence', fence, 'owner', owner, 'owner_url', owner_url, 'lease_until', now + lease_ms,
+    'max_lines', max_lines, 'max_bytes', max_bytes)
   stored_owner = owner
   visible = true
 end
@@ -291,7 +303,7 @@ if not (lease_ms and open_ttl and max_lines and max_bytes) then
 end
 local now = now_ms()
 local FIELDS = { 'epoch', 'next', 'version', 'cancel_requested', 'created_by', 'fence', 'attempt', 'status',
-  'lease_until', 'created_at', 'claim', 'owner', 'server', 'len', 'bytes' }
+  'lease_until', 'created_at', 'claim', 'owner', 'server', 'len', 'bytes', 'max_lines', 'max_bytes' }
 
 local function answer()
   local m = redis.call('HMGET', META, unpack(FIELDS))
@@ -309,7 +321,10 @@ if redis.call('EXISTS', META) == 0 then
     'subject_id', ARGV[8], 'operation', ARGV[9], 'parent_id', ARGV[10], 'metadata', ARGV[11],
     'created_at', now, 'queued_at', now, 'updated_at', now)
   redis.call('EXPIRE', META, open_ttl)
-  if owner ~= '' then redis.call('SET', OWNER, owner_text, 'PX', lease_ms) end
+  if owner ~= '' then
+    redis.call('HSET', META, 'max_lines', max_lines, 'max_bytes', max_bytes)
+    redis.call('SET', OWNER, owner_text, 'PX', lease_ms)
+  end
   hint(channel, 0, 1)
   return answer()
 end
@@ -331,11 +346,13 @@ if not m[2] then
 elseif server ~= '' and m[13] ~= server then
   redis.call('HSET', META, 'epoch', new_epoch, 'server', server)
 end
+max_lines, max_bytes = cap(m[16], max_lines), cap(m[17], max_bytes)
 local buffer = measure(integer(m[2]), integer(m[14]), integer(m[15]))
 if held ~= '' and held ~= owner then push(buffer, ARGV, 12, 12, max_lines, max_bytes) end
 redis.call('HSET', META, 'fence', math.max(integer(m[6]) + 1, now), 'attempt', integer(m[7]) + 1,
   'claim', producer, 'owner', owner, 'owner_url', owner_url, 'lease_until', now + lease_ms, 'stalled_sweeps', 0,
-  'next', buffer.next, 'len', buffer.len, 'bytes', buffer.bytes, 'updated_at', now)
+  'next', buffer.next, 'len', buffer.len, 'bytes', buffer.bytes, 'updated_at', now,
+  'max_lines', max_lines, 'max_bytes', max_bytes)
 -- What a foreign writer or an older one left unsaid is said by the one who knows.
 if ARGV[8] ~= '' then redis.call('HSETNX', META, 'subject_id', ARGV[8]) end
 if ARGV[9] ~= '' then redis.call('HSETNX', META, 'operation', ARGV[9]) end
@@ -416,7 +433,8 @@ ${ANSWER}`;
  *   ARGV[1] producer · [2] new epoch · [3] owner id · [4] owner URL · [5] lease, ms · [6] text of the owner key
  *   [7] fence · [8] base, index · [9] have, lines · [10] status · [11] attempt · [12] totals · [13] layers
  *   [14] '1': a cancel was asked for · [15] created at, ms · [16] started at, ms, 0 not yet · [17] subject
- *   [18] operation · [19] parent · [20] metadata · [21] TTL while open, s · [22] wake channel
+ *   [18] operation · [19] parent · [20] metadata · [21] TTL while open, s · [22] wake channel · [23] max lines
+ *   [24] max bytes
  *   → { 'OK', epoch, next, version } | { 'EXISTS' }
  */
 export const RECREATE = `${PRELUDE}
@@ -424,7 +442,9 @@ local producer, new_epoch, owner, owner_url = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local lease_ms, owner_text, fence = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 local base, have, attempt = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[11])
 local created_at, started_at, open_ttl = tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[21])
-if not (lease_ms and fence and base and have and attempt and created_at and started_at and open_ttl) then
+local max_lines, max_bytes = tonumber(ARGV[23]), tonumber(ARGV[24])
+if not (lease_ms and fence and base and have and attempt and created_at and started_at and open_ttl and max_lines
+  and max_bytes) then
   return redis.error_reply('ERR livetail: a number is missing')
 end
 if redis.call('EXISTS', META) == 1 then
@@ -438,7 +458,8 @@ redis.call('HSET', META, 'status', ARGV[10], 'epoch', new_epoch, 'server', serve
   'len', 0, 'bytes', 0, 'version', 1, 'late_lines', 0, 'stalled_sweeps', 0, 'cancel_requested', ARGV[14],
   'fence', fence, 'attempt', attempt, 'owner', owner, 'owner_url', owner_url, 'lease_until', now + lease_ms,
   'claim', producer, 'created_by', producer, 'producers', 1, 'subject_id', ARGV[17], 'operation', ARGV[18],
-  'parent_id', ARGV[19], 'metadata', ARGV[20], 'created_at', created_at, 'queued_at', now, 'updated_at', now)
+  'parent_id', ARGV[19], 'metadata', ARGV[20], 'created_at', created_at, 'queued_at', now, 'updated_at', now,
+  'max_lines', max_lines, 'max_bytes', max_bytes)
 if started_at > 0 then redis.call('HSET', META, 'started_at', started_at) end
 redis.call('HSET', PRODUCERS, 'p:' .. producer, have)
 if ARGV[12] ~= '' then redis.call('HSET', PRODUCERS, 'c:' .. producer, ARGV[12]) end
@@ -496,7 +517,7 @@ local length = redis.call('LLEN', BUFFER)
 local stored_epoch, next, foreign = fields[2], integer(fields[4]), not fields[4]
 if foreign then
   local expected = math.max(integer(fields[7]), integer(redis.call('HGET', META, 'expected_count')))
-  local short = (is_terminal(fields[1]) or fields[1] == 'error') and expected > length
+  local short = is_terminal(fields[1]) and expected > length
   stored_epoch, next = short and '1' or '0', short and expected or length
 else
   next = next + math.max(0, length - integer(fields[5]))
@@ -555,7 +576,8 @@ if not (lost_after and wait_ms and max_lines and max_bytes and end_ttl) then
   return redis.error_reply('ERR livetail: a number is missing')
 end
 local m = redis.call('HMGET', META, 'status', 'owner', 'lease_until', 'stalled_sweeps', 'queued_at', 'next', 'len',
-  'bytes', 'server')
+  'bytes', 'server', 'max_lines', 'max_bytes')
+max_lines, max_bytes = cap(m[10], max_lines), cap(m[11], max_bytes)
 -- What something else writes has no lease that we could judge.
 if not m[6] then return { 'GONE' } end
 if is_terminal(m[1]) then return { 'ENDED', '' } end

@@ -260,6 +260,8 @@ export function redisStore(options: RedisStoreOptions): LogStore {
         birth.metadata,
         limits.openTtlSeconds,
         keys.wake(runId),
+        limits.maxLines,
+        limits.maxBufferBytes,
       ])) as Reply;
       if (reply[0] !== "OK") return { code: "EXISTS" };
       await Promise.all([index.enter(runId, birth.subjectId, request.createdAt), index.summarise(runId)]);

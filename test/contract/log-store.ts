@@ -5,6 +5,7 @@
  */
 import { describe, it } from "vitest";
 import { appendCases } from "./log-store/append.js";
+import { capsCases } from "./log-store/caps.js";
 import { catalogueCases } from "./log-store/catalogue.js";
 import { claimCases } from "./log-store/claim.js";
 import { endCases } from "./log-store/end.js";
@@ -23,6 +24,7 @@ export { SWEEP_PERIOD_MS } from "./log-store/harness.js";
 export const logStoreCases: readonly StoreCases[] = [
   claimCases,
   appendCases,
+  capsCases,
   stateCases,
   epochCases,
   endCases,

@@ -1,7 +1,7 @@
 /** The embedded store in the hands of the contract suite. */
 import { memoryStore } from "../../src/store/memory.js";
 import { MemoryRun } from "../../src/store/memory-run.js";
-import { STORE_LIMITS, type StoreLimits } from "../../src/store.js";
+import { type LogStore, STORE_LIMITS, type StoreLimits } from "../../src/store.js";
 import { type StoreHarness, SWEEP_PERIOD_MS } from "../contract/log-store.js";
 
 /** What the harness needs of the store's modules; the mutation test hands in others. */
@@ -20,7 +20,10 @@ export async function openMemoryHarness(
   let aheadMs = 0;
   let server = 0;
   const now = () => Date.now() + aheadMs;
-  const store = modules.memoryStore({ ...overrides, runs, now, server: () => `server-${server}` });
+  const open = (limits: Partial<StoreLimits>) =>
+    modules.memoryStore({ ...limits, runs, now, server: () => `server-${server}` });
+  const store = open(overrides);
+  const others: LogStore[] = [];
   const get = (runId: string): MemoryRun => {
     const run = runs.get(runId);
     if (run === undefined) throw new Error(`there is no run ${runId}`);
@@ -29,6 +32,11 @@ export async function openMemoryHarness(
   return {
     store,
     limits,
+    another(limits) {
+      const other = open(limits);
+      others.push(other);
+      return other;
+    },
     async expireLease(runId) {
       get(runId).leaseUntil = now() - 1;
     },
@@ -82,6 +90,8 @@ export async function openMemoryHarness(
     async nextSweep() {
       aheadMs += SWEEP_PERIOD_MS;
     },
-    close: () => store.close(),
+    async close() {
+      for (const other of [store, ...others]) await other.close();
+    },
   };
 }

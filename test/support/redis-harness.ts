@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Redis } from "ioredis";
 import { type RedisInput, redisStore } from "../../src/store/redis.js";
-import { STORE_LIMITS, type StoreLimits } from "../../src/store.js";
+import { type LogStore, STORE_LIMITS, type StoreLimits } from "../../src/store.js";
 import type { StoreHarness } from "../contract/log-store.js";
 
 /** Opens a store of its own (a key prefix of its own) on the server at `url`, with hands that reach around it. */
@@ -15,12 +15,18 @@ export function openRedisHarness(
     const limits = { ...STORE_LIMITS, ...overrides };
     const client = makeClient(url);
     const store = createStore({ client, keyPrefix, ...overrides });
+    const others: LogStore[] = [];
     const raw = new Redis(url);
     const key = (runId: string, name: string): string => `${keyPrefix}logs:${runId}:${name}`;
     const due = (runId: string): Promise<number> => raw.zadd(`${keyPrefix}livetail:open`, 1, runId) as Promise<number>;
     return {
       store,
       limits,
+      another(limits) {
+        const other = createStore({ client, keyPrefix, ...limits });
+        others.push(other);
+        return other;
+      },
       async expireLease(runId) {
         await raw.hset(key(runId, "meta"), "lease_until", 1);
         await due(runId);
@@ -70,7 +76,7 @@ export function openRedisHarness(
         await raw.del(`${keyPrefix}livetail:sweep`);
       },
       async close() {
-        await store.close();
+        for (const open of [store, ...others]) await open.close();
         client.disconnect();
         raw.disconnect();
       },

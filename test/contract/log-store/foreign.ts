@@ -229,6 +229,22 @@ export const foreignCases: StoreCases = {
       },
     },
     {
+      title: "takes a run whose writer says error for one that has failed",
+      async run(harness) {
+        const runId = unique("run");
+        await harness.foreignRun(runId, { lines: lines(3), meta: { status: "error", expected_count: "5" } });
+        const before = await snapshot(harness, runId);
+        expect(before.run).toMatchObject({ status: "failed", epoch: "1", next: 5, expectedLogCount: 5 });
+        const ended = { code: "RUN_ENDED", status: "failed" };
+        expect(await harness.store.claim(claimRequest(runId))).toEqual(ended);
+        expect(await joined(harness, runId).append(lines(1), { logged: 0 })).toEqual(ended);
+        const cancel = await harness.store.cancel({ runId, newEpoch: newEpoch() });
+        expect(cancel).toEqual({ code: "OK", status: "failed", cancelRequested: false });
+        expect(await snapshot(harness, runId)).toEqual(before);
+        expect(await harness.store.remove(runId)).toBe("OK");
+      },
+    },
+    {
       title: "sets the flag of such a run when it is cancelled, and leaves its end to what writes it",
       async run(harness) {
         const runId = unique("run");

@@ -14,6 +14,8 @@ export interface StoreHarness {
   readonly store: LogStore;
   /** The limits that are in force. */
   readonly limits: StoreLimits;
+  /** Another store on the same server, with the default limits but those given; closed with the harness. */
+  another(limits: Partial<StoreLimits>): LogStore;
   /** Moves the end of a run's lease into the past. */
   expireLease(runId: string): Promise<void>;
   /** Makes a queued run without an owner older than `queuedTtlSeconds`. */
