@@ -58,7 +58,7 @@ describe("a program that does not close livetail", () => {
     const { exited } = await start("redis://127.0.0.1:1", "op_alone", 500, "leave");
     const logged = performance.now();
     expect(await exited).toBe(0);
-    expect(performance.now() - logged).toBeLessThan(6000);
+    expect(performance.now() - logged).toBeLessThan(8000);
   });
 });
 
@@ -77,7 +77,7 @@ describe("an owner that is killed with -9", () => {
     const before = (await read(sweeping, "op_killed")).messages;
     await until(async () => (await read(sweeping, "op_killed")).run.status === "failed", "the failure", 10_000);
     // A lease, four sweeps at a third of a lease each, and what a busy machine adds.
-    expect(performance.now() - killed).toBeLessThan(leaseMs + (4 * leaseMs) / 3 + 600);
+    expect(performance.now() - killed).toBeLessThan(leaseMs + (4 * leaseMs) / 3 + 1000);
     const { run, messages } = await read(sweeping, "op_killed");
     expect(run).toMatchObject({ errorCode: "OWNER_LOST", expectedLogCount: before.length + 1 });
     expect(messages).toEqual([...before, "owner_lost"]);
