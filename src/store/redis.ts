@@ -16,6 +16,7 @@ import {
   STORE_LIMITS,
   type StoreLimits,
   type SweepReport,
+  type SweepRequest,
   type WriteRequest,
 } from "../store.js";
 import { foreignRun, runStatus } from "./foreign-run.js";
@@ -134,6 +135,29 @@ export function redisStore(options: RedisStoreOptions): LogStore {
       if (!serverSeen) return;
       const lack = "Redis refuses INFO to this user, so a restart that loses lines may go unnoticed.";
       warn(new LivetailError("STORE_REFUSED", lack, { cause }));
+    }
+  };
+
+  const sweepRun = async (runId: string, request: SweepRequest, report: SweepReport): Promise<void> => {
+    const reply = (await commands.run(SWEEP, keys.run(runId), [
+      request.lostAfterSweeps,
+      request.newEpoch(),
+      request.ownerLostLine(),
+      request.neverStartedLine(),
+      limits.queuedTtlSeconds * 1000,
+      limits.maxLines,
+      limits.maxBufferBytes,
+      limits.endedTtlSeconds,
+      keys.wake(runId),
+    ])) as Reply;
+    if (reply[0] === "STALLED") report.stalled.push(runId);
+    else if (reply[0] === "OPEN") await index.lookAgain(runId, integer(reply[1]));
+    else {
+      await index.leaveOpen(runId);
+      if (reply[0] === "ENDED" && reply[1] !== "") {
+        report.ended.push({ runId, errorCode: text(reply[1]) });
+        await index.summarise(runId);
+      }
     }
   };
 
@@ -304,25 +328,12 @@ export function redisStore(options: RedisStoreOptions): LogStore {
       if (!(await index.winSweep(request.periodMs))) return report;
       report.swept = true;
       for (const runId of await index.due()) {
-        const reply = (await commands.run(SWEEP, keys.run(runId), [
-          request.lostAfterSweeps,
-          request.newEpoch(),
-          request.ownerLostLine(),
-          request.neverStartedLine(),
-          limits.queuedTtlSeconds * 1000,
-          limits.maxLines,
-          limits.maxBufferBytes,
-          limits.endedTtlSeconds,
-          keys.wake(runId),
-        ])) as Reply;
-        if (reply[0] === "STALLED") report.stalled.push(runId);
-        else if (reply[0] === "OPEN") await index.lookAgain(runId, integer(reply[1]));
-        else {
-          await index.leaveOpen(runId);
-          if (reply[0] === "ENDED" && reply[1] !== "") {
-            report.ended.push({ runId, errorCode: text(reply[1]) });
-            await index.summarise(runId);
-          }
+        try {
+          await sweepRun(runId, request, report);
+        } catch (cause) {
+          // One run that is in disorder is no reason to leave the others.
+          if (!isLivetailError(cause, "STORE_REFUSED")) throw cause;
+          warn(new LivetailError("STORE_REFUSED", `The run ${runId} cannot be swept. ${cause.message}`, { cause }));
         }
       }
       return report;
