@@ -196,7 +196,11 @@ export const redisMutations: readonly Mutation[] = inFile("src/store/redis-scrip
     "if ARGV[5] == stored_epoch and ARGV[6] == fields[6] then",
     "if ARGV[5] == stored_epoch then",
   ],
-  ["an open run can be deleted", "if not is_terminal(redis.call('HGET', META, 'status')) then return 'OPEN' end", ""],
+  [
+    "an open run can be deleted",
+    "if not is_terminal(redis.call('HGET', META, 'status')) then return { 'OPEN' } end",
+    "",
+  ],
   [
     "a deleted run leaves its layers",
     "redis.call('DEL', META, BUFFER, LAYERS, PRODUCERS, RESULT, CHILDREN, OWNER, SUMMARY)",

@@ -39,7 +39,8 @@ export interface RedisIndex {
   leaveOpen(runId: string): Promise<void>;
   /** A run was created; lists show it from now on. */
   enter(runId: string, subjectId: string, createdAt: number): Promise<void>;
-  forget(runId: string): Promise<void>;
+  /** A run was deleted; no list shows it any more, nor its parent ("" for none). */
+  forget(runId: string, subjectId: string, parentId: string): Promise<void>;
   /** Writes `run:{id}`, and the parent's view of it, from what meta says now. */
   summarise(runId: string): Promise<void>;
   /** Wins the sweep of this period, or not. */
@@ -97,6 +98,11 @@ export function createRedisIndex({ commands, keys, limits, warn, read }: RedisIn
     call("EXPIRE", [key, DAY_SECONDS]),
   ];
 
+  /** Whoever finds members without a run removes them. */
+  const drop = async (sorted: string, gone: readonly string[]): Promise<void> => {
+    if (gone.length > 0) await beside(call("ZREM", [sorted, ...gone]));
+  };
+
   const index: RedisIndex = {
     heardClock(nowMs) {
       clockAheadMs = nowMs - Date.now();
@@ -115,7 +121,11 @@ export function createRedisIndex({ commands, keys, limits, warn, read }: RedisIn
         ...enterSorted(keys.subject(subjectId), MOST_RUNS_OF_SUBJECT, runId, createdAt),
       ),
 
-    forget: (runId) => beside(call("ZREM", [keys.open, runId]), call("ZREM", [keys.runs, runId])),
+    forget: (runId, subjectId, parentId) =>
+      beside(
+        ...[keys.open, keys.runs, keys.subject(subjectId)].map((key) => call("ZREM", [key, runId])),
+        ...(parentId === "" ? [] : [call("HDEL", [keys.children(parentId), runId])]),
+      ),
 
     summarise: (runId) => beside(writeSummary(runId)),
 
@@ -164,21 +174,32 @@ export function createRedisIndex({ commands, keys, limits, warn, read }: RedisIn
       }
       const sorted = subjectId === undefined ? keys.runs : keys.subject(subjectId);
       const found: RunSummary[] = [];
+      const gone: string[] = [];
       for (let from = 0; found.length < limit; from += PAGE) {
         const ids = (await call("ZREVRANGE", [sorted, from, from + PAGE - 1])) as string[];
-        found.push(...(await summaries(ids)).filter(fits));
+        const runs = await summaries(ids);
+        gone.push(...ids.filter((_, i) => runs[i] === null));
+        found.push(...runs.filter(fits));
         if (ids.length < PAGE) break;
       }
+      await drop(sorted, gone);
       return found.slice(0, limit);
     },
 
     async latest(subjectId, operation) {
-      const ids = (await call("ZREVRANGE", [keys.subject(subjectId), 0, -1])) as string[];
-      for (const id of ids) {
+      const sorted = keys.subject(subjectId);
+      const gone: string[] = [];
+      let newest: string | null = null;
+      for (const id of (await call("ZREVRANGE", [sorted, 0, -1])) as string[]) {
         const [run] = await summaries([id]);
-        if (run && (operation === null || run.operation === operation)) return id;
+        if (!run) gone.push(id);
+        else if (operation === null || run.operation === operation) {
+          newest = id;
+          break;
+        }
       }
-      return null;
+      await drop(sorted, gone);
+      return newest;
     },
   };
   return index;

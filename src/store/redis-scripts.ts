@@ -551,13 +551,14 @@ return { now_ms(), fields, next, first, from, lines, layers, totals }
 /**
  * Deletes an ended run.
  *
- *   → 'GONE' | 'OPEN' | 'OK'
+ *   → { 'GONE' } | { 'OPEN' } | { 'OK', subject, parent }
  */
 export const REMOVE = `${PRELUDE}
-if redis.call('EXISTS', META) == 0 then return 'GONE' end
-if not is_terminal(redis.call('HGET', META, 'status')) then return 'OPEN' end
+if redis.call('EXISTS', META) == 0 then return { 'GONE' } end
+if not is_terminal(redis.call('HGET', META, 'status')) then return { 'OPEN' } end
+local m = redis.call('HMGET', META, 'subject_id', 'parent_id')
 redis.call('DEL', META, BUFFER, LAYERS, PRODUCERS, RESULT, CHILDREN, OWNER, SUMMARY)
-return 'OK'
+return { 'OK', m[1] or '', m[2] or '' }
 `;
 
 /**

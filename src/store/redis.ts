@@ -318,9 +318,9 @@ export function redisStore(options: RedisStoreOptions): LogStore {
     },
 
     async remove(runId) {
-      const answer = (await commands.run(REMOVE, keys.run(runId), [])) as "OK" | "GONE" | "OPEN";
-      if (answer === "OK") await index.forget(runId);
-      return answer;
+      const reply = (await commands.run(REMOVE, keys.run(runId), [])) as ["GONE" | "OPEN"] | ["OK", string, string];
+      if (reply[0] === "OK") await index.forget(runId, reply[1], reply[2]);
+      return reply[0];
     },
 
     async sweep(request): Promise<SweepReport> {

@@ -204,6 +204,21 @@ export const catalogueCases: StoreCases = {
       },
     },
     {
+      title: "forgets a deleted run as a child of its parent, and no other child",
+      async run(harness) {
+        const parent = await owned(harness);
+        const birthOfChild = birth({ parentId: parent.runId });
+        const deleted = await owned(harness, { birth: birthOfChild });
+        const other = await owned(harness, { birth: birthOfChild });
+        await deleted.end();
+        expect(await harness.store.remove(deleted.runId)).toBe("OK");
+        expect(await harness.store.readChildren(parent.runId)).toEqual({ [other.runId]: "queued" });
+        expect(await harness.store.list({ parentId: parent.runId, limit: 10 })).toMatchObject([
+          { run_id: other.runId },
+        ]);
+      },
+    },
+    {
       title: "does not delete an open run, nor one that is not there",
       async run(harness) {
         const owner = await owned(harness);
