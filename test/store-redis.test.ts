@@ -58,4 +58,29 @@ describe("a Redis store whose keys somebody else has touched", () => {
       });
       expect(warnings).toEqual([expect.stringMatching(/op_broken.*WRONGTYPE/)]);
     }));
+
+  it("removes from its lists what is no run any more, and nothing else", () =>
+    inDisorder(async ({ harness, raw }) => {
+      const { runId } = await owned(harness);
+      const lost = await owned(harness);
+      await harness.lose(lost.runId);
+      for (const set of ["livetail:runs", "livetail:subject:subject"]) await raw.zadd(set, 9e15, "op_a", 8e15, "op_b");
+      expect(await harness.store.latest("subject", null)).toBe(lost.runId);
+      expect((await raw.zrange("livetail:subject:subject", 0, -1)).sort()).toEqual([runId, lost.runId].sort());
+      expect(await raw.zcard("livetail:runs")).toBe(4);
+      expect(await harness.store.list({ limit: 10 })).toHaveLength(2);
+      expect((await raw.zrange("livetail:runs", 0, -1)).sort()).toEqual([runId, lost.runId].sort());
+      await raw.del(`run:${lost.runId}`);
+      expect(await harness.store.list({ subjectId: "subject", limit: 10 })).toMatchObject([{ run_id: runId }]);
+      expect(await raw.zrange("livetail:subject:subject", 0, -1)).toEqual([runId]);
+    }));
+
+  it("lists a run whose times are none", () =>
+    inDisorder(async ({ harness, raw }) => {
+      const { runId } = await owned(harness);
+      for (const time of ["1e300", "-1", "9e15", "soon"]) {
+        await raw.hset(`logs:${runId}:meta`, "created_at", time);
+        expect(await harness.store.list({ limit: 10 })).toMatchObject([{ run_id: runId, created_at: null }]);
+      }
+    }));
 });

@@ -1,4 +1,5 @@
 import type { RunSummary } from "../protocol.js";
+import { isoTime } from "../run-state.js";
 import type { RunRecord } from "../store.js";
 
 /** The summary of a stored run: what `run:{id}` holds and a list answers. */
@@ -19,8 +20,4 @@ export function runSummary(run: RunRecord): RunSummary {
     started_at: isoTime(run.startedAt),
     finished_at: isoTime(run.finishedAt),
   };
-}
-
-function isoTime(ms: number): string | null {
-  return ms === 0 ? null : new Date(ms).toISOString();
 }
