@@ -93,6 +93,7 @@ export function countAudience(handler: Handler, runId: string, now: () => number
 
   return {
     handler: {
+      ...handler,
       handle(request) {
         if (request.method !== "GET" || !request.path.startsWith(`/${runId}`)) return handler.handle(request);
         const below = request.path.slice(runId.length + 1);
@@ -102,8 +103,6 @@ export function countAudience(handler: Handler, runId: string, now: () => number
         if (below === "/view") goAway(NEW);
         return handler.handle(request);
       },
-      closeViewers: () => handler.closeViewers(),
-      viewers: () => handler.viewers(),
     },
     get served() {
       return served;
