@@ -9,7 +9,7 @@ import { FIRST_PATIENCE_MS, PATIENCE_MS, type TailEvent, type TailRequest } from
  */
 export async function* followRedis({ runId, url, begin, signal, clock }: TailRequest): AsyncGenerator<TailEvent> {
   // Outages come as events.
-  const livetail = createLivetail({ redis: url, onError: () => {} });
+  const livetail = createLivetail({ redis: url, onError: () => {}, clock });
   const givingUp = new AbortController();
   let patienceMs = FIRST_PATIENCE_MS;
   let cancel: (() => void) | null = null;
