@@ -58,17 +58,21 @@ async function startService(options: LivetailOptions = { store: memoryStore() })
 function tailHere(args: readonly string[], io: TestIo = createTestIo({ env: {}, realClock: true })) {
   const call = readTailCall(args, io.env);
   if (call === null) throw new Error("Help was not wanted.");
-  return { io, code: tail(call, io) };
+  let over = false;
+  const code = tail(call, io).finally(() => {
+    over = true;
+  });
+  return { io, code, over: () => over };
 }
 
-/** A clock that can be put forward. */
-function createSkewedIo(): { io: TestIo; putForward(ms: number): void } {
-  let skew = 0;
+/** A clock that goes on only when it is put forward, while its timers are real. */
+function createSteppedIo(): { io: TestIo; putForward(ms: number): void } {
+  let time = systemClock.now();
   const io = createTestIo({ env: {}, realClock: true });
   return {
-    io: { ...io, clock: { now: () => systemClock.now() + skew, after: systemClock.after } },
+    io: { ...io, clock: { now: () => time, after: systemClock.after } },
     putForward(ms) {
-      skew += ms;
+      time += ms;
     },
   };
 }
@@ -258,15 +262,20 @@ describe("livetail tail", () => {
   });
 
   it("exits with 2 and says so when there is no such run", async () => {
-    const { base } = await startService({ store: memoryStore(), authorize: () => true });
-    const cli = startCli(["tail", "op_unknown", "--url", base]);
-    expect(await cli.ended).toBe(2);
-    expect(cli.stdout).toBe("");
-    expect(cli.stderr).toMatch(/^livetail: There is no such run.*\(op_unknown\)\n$/);
+    const io = createTestIo({ env: {} });
+    const { base } = await startService({ store: memoryStore(), authorize: () => true, clock: io.hands });
+    const { code, over } = tailHere(["op_unknown", "--url", base], io);
+    await until(async () => {
+      await io.hands.advance(100);
+      return over();
+    });
+    expect(await code).toBe(2);
+    expect(io.printed.stdout).toBe("");
+    expect(io.printed.stderr).toMatch(/^livetail: There is no such run.*\(op_unknown\)\n$/);
   });
 
   it("exits with 2 when nobody answers, after it has tried for a while", async () => {
-    const { io, putForward } = createSkewedIo();
+    const { io, putForward } = createSteppedIo();
     const { code } = tailHere(["op_x", "--url", `http://127.0.0.1:${await freePort()}/livetail`], io);
     await until(() => io.printed.stderr.includes("cannot be reached (ECONNREFUSED), trying again\n"));
     putForward(10_000);
@@ -278,24 +287,20 @@ describe("livetail tail", () => {
     const service = await startService();
     const run = service.livetail.createOperationRun("s", "job");
     run.logOutput("one", "stdout");
-    const { io, putForward } = createSkewedIo();
+    const { io, putForward } = createSteppedIo();
     let asked = 0;
     const fetch: TestIo["fetch"] = (...args) => {
       asked += 1;
       return globalThis.fetch(...args);
     };
-    const { code } = tailHere([run.id, "--url", service.base], { ...io, fetch });
+    const { code, over } = tailHere([run.id, "--url", service.base], { ...io, fetch });
     await until(() => io.printed.stdout === "one\n");
     await service.cut();
     await until(() => io.printed.stderr.includes("trying again"));
     putForward(59_000);
-    let over = false;
-    void code.then(() => {
-      over = true;
-    });
     const before = asked;
     await until(() => asked > before + 1);
-    expect(over).toBe(false);
+    expect(over()).toBe(false);
     putForward(1000);
     expect(await code).toBe(2);
   });
@@ -389,14 +394,10 @@ describe("livetail tail at the end", () => {
     const io = createTestIo({ env: {}, realClock: true });
     const takes: (() => void)[] = [];
     io.stdout = new Writable({ write: (_chunk, _encoding, done) => void takes.push(done) });
-    let over = false;
-    const { code } = tailHere([run.id, "--url", base], io);
-    void code.then(() => {
-      over = true;
-    });
+    const { code, over } = tailHere([run.id, "--url", base], io);
     await until(() => io.printed.stderr.includes("completed"));
     await settle();
-    expect([takes.length, over]).toEqual([1, false]);
+    expect([takes.length, over()]).toEqual([1, false]);
     takes[0]?.();
     await until(() => takes.length === 2);
     takes[1]?.();
@@ -430,13 +431,24 @@ describe("livetail tail through Redis", () => {
     expect(cli.stderr).toContain(`completed  ${run.id}, 101 lines\n`);
   });
 
-  it("exits with 2 when the run is unknown, and when Redis cannot be reached", async () => {
+  it("exits with 2 when the run stays unknown", async () => {
     const redis = await startRedis({ own: true });
     cleanups.push(() => redis.stop());
-    const unknown = startCli(["tail", "op_unknown", "--redis", redis.url]);
-    const away = startCli(["tail", "op_x", "--redis", `redis://127.0.0.1:${await freePort()}`]);
-    expect([await unknown.ended, await away.ended]).toEqual([2, 2]);
-    expect(unknown.stderr).toContain("There is no such run");
-    expect(away.stderr).toMatch(/^livetail: Redis cannot be reached, trying again\nlivetail: .*\(op_x\)\n$/);
+    const { io, code, over } = tailHere(["op_unknown", "--redis", redis.url], createTestIo({ env: {} }));
+    await until(async () => {
+      await io.hands.advance(100);
+      return over();
+    });
+    expect(await code).toBe(2);
+    expect(io.printed.stderr).toMatch(/^livetail: There is no such run.*\(op_unknown\)\n$/);
+  });
+
+  it("exits with 2 when Redis cannot be reached for a while", async () => {
+    const redis = `redis://127.0.0.1:${await freePort()}`;
+    const { io, code } = tailHere(["op_x", "--redis", redis], createTestIo({ env: {} }));
+    await until(() => io.printed.stderr === "livetail: Redis cannot be reached, trying again\n");
+    await io.hands.advance(10_000);
+    expect(await code).toBe(2);
+    expect(io.printed.stderr).toMatch(/^livetail: Redis cannot be reached, trying again\nlivetail: .*\(op_x\)\n$/);
   });
 });

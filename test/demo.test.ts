@@ -28,7 +28,6 @@ describe("the demo", () => {
     expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
     const poller = new LogPoller(runId, {
       endpointBase: `${viewUrl.origin}/${mount}`,
-      waitSeconds: 0,
       onLog: (entry) => entries.push(entry),
     });
     const completion = new Promise<{ status: string; layer_status: Record<string, { status: string }> }>((resolve) => {
