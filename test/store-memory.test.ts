@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type MemoryStoreOptions, memoryStore } from "../src/store/memory.js";
 import { KeptLines } from "../src/store/memory-run.js";
+import { redisStore } from "../src/store/redis.js";
 import type { LogStore } from "../src/store.js";
 import { accepted, claimRequest, lines, newEpoch, Producer, unique } from "./contract/log-store/scene.js";
 import { describeLogStore } from "./contract/log-store.js";
@@ -166,6 +167,19 @@ describe("how much the embedded store keeps", () => {
     const ids = owners.map(({ runId }) => runId);
     expect((await store.list({ limit: 10 })).map((run) => run.run_id)).toEqual(ids.slice(2).reverse());
     expect(await store.readSummary(ids[0] as string)).toBeNull();
+  });
+});
+
+describe("the limits of a store", () => {
+  const names = ["maxLines", "maxBufferBytes", "openTtlSeconds", "endedTtlSeconds", "queuedTtlSeconds"] as const;
+
+  it.each(names)("takes whole numbers of 1 or more for %s and nothing else", (name) => {
+    for (const wrong of [2.5, 0.5, 0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      const invalid = expect.objectContaining({ code: "INVALID_OPTION", message: expect.stringContaining(name) });
+      expect(() => memoryStore({ [name]: wrong })).toThrow(invalid);
+      expect(() => redisStore({ client: {}, [name]: wrong })).toThrow(invalid);
+    }
+    expect(() => memoryStore({ [name]: 1 })).not.toThrow();
   });
 });
 

@@ -5,24 +5,24 @@
 import { createHash, randomUUID } from "node:crypto";
 import { LivetailError } from "../errors.js";
 import { isTerminal, type RunStatus } from "../protocol.js";
-import {
-  type ClaimAnswer,
-  type ClaimRequest,
-  type EndAnswer,
-  type Hint,
-  type LayersWrite,
-  type LogStore,
-  type ReadAnswer,
-  type ReadRequest,
-  type RecreateAnswer,
-  type RecreateRequest,
-  type Refusal,
-  STORE_LIMITS,
-  type StoreLimits,
-  type SweepReport,
-  type SweepRequest,
-  type WriteRequest,
+import type {
+  ClaimAnswer,
+  ClaimRequest,
+  EndAnswer,
+  Hint,
+  LayersWrite,
+  LogStore,
+  ReadAnswer,
+  ReadRequest,
+  RecreateAnswer,
+  RecreateRequest,
+  Refusal,
+  StoreLimits,
+  SweepReport,
+  SweepRequest,
+  WriteRequest,
 } from "../store.js";
+import { storeLimits } from "./limits.js";
 import { Listeners } from "./listeners.js";
 import { MemoryRun, type WriteScene } from "./memory-run.js";
 import { MemoryShelf } from "./memory-shelf.js";
@@ -51,10 +51,11 @@ const LOSS = {
 
 /**
  * Keeps runs in this process and nowhere else. A method takes effect before it returns its promise, so calls take
- * effect in their order; they reject with `CLOSED` after `close()` and with nothing else.
+ * effect in their order; they reject with `CLOSED` after `close()` and with nothing else. Throws `INVALID_OPTION` for
+ * limits that are no whole numbers of 1 or more.
  */
 export function memoryStore(options: MemoryStoreOptions = {}): LogStore {
-  const limits: StoreLimits = { ...STORE_LIMITS, ...options };
+  const limits = storeLimits(options);
   const { now = Date.now, maxRuns = 10_000, maxTotalBytes = 268_435_456 } = options;
   const shelf = new MemoryShelf(options.runs ?? new Map(), maxRuns, maxTotalBytes);
   const ownServer = randomUUID();

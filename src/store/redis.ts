@@ -13,13 +13,13 @@ import {
   MAX_PRODUCERS,
   type OwnerLease,
   type RecreateAnswer,
-  STORE_LIMITS,
   type StoreLimits,
   type SweepReport,
   type SweepRequest,
   type WriteRequest,
 } from "../store.js";
 import { foreignRun, runStatus } from "./foreign-run.js";
+import { storeLimits } from "./limits.js";
 import { fromPairs, integer, type Reply, text, toHint, toRecord, toRefusal } from "./redis-answers.js";
 import { isCluster, keyPrefixOf, openCommands, openHints, type RedisInput, script } from "./redis-connection.js";
 import { createRedisIndex } from "./redis-index.js";
@@ -55,10 +55,11 @@ const SWEEP = script(lua.SWEEP);
 /**
  * Keeps runs in Redis 6.2 or later, or Valkey. Opens two connections of its own and closes them in `close()`.
  * Methods reject with `STORE_UNAVAILABLE` within `commandTimeoutMs`, with `STORE_REFUSED` for what no retry can
- * mend, and with `CLOSED`. Throws `INVALID_OPTION` when a URL is given and ioredis is not installed.
+ * mend, and with `CLOSED`. Throws `INVALID_OPTION` when a URL is given and ioredis is not installed,
+ * and for limits that are no whole numbers of 1 or more.
  */
 export function redisStore(options: RedisStoreOptions): LogStore {
-  const limits = { ...STORE_LIMITS, ...options };
+  const limits = storeLimits(options);
   const keys = redisKeys(
     options.keyPrefix ?? keyPrefixOf(options.client),
     options.hashTags ?? isCluster(options.client),
