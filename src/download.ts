@@ -1,7 +1,10 @@
 /** The kept lines of a run as NDJSON, read page by page as the viewer takes them. */
-import type { LiveBody, ViewerSink } from "./exchange.js";
+import type { Clock } from "./clock.js";
+import { type LiveBody, NO_VIEWER, type ViewerSink } from "./exchange.js";
 import { parseLine } from "./line.js";
 import type { LogStore, ReadAnswer, ReadRequest } from "./store.js";
+import { StuckWatch } from "./stuck-watch.js";
+import type { Viewers } from "./viewers.js";
 
 /** All downloads of a process. */
 export interface Downloads {
@@ -12,10 +15,19 @@ export interface Downloads {
 }
 
 const PAGE = 500;
+/** How often all downloads are looked after. */
+const ROUND_MS = 1000;
 
-/** Creates the downloads of a process. */
-export function createDownloads(store: LogStore): Downloads {
+/** Creates the downloads of a process, each one of its `viewers`. Their timer runs only while there is a download. */
+export function createDownloads(store: LogStore, clock: Clock, viewers: Viewers): Downloads {
   const downloads = new Set<Download>();
+  let cancelRound: (() => void) | null = null;
+
+  const round = (): void => {
+    const now = clock.now();
+    for (const download of [...downloads]) download.lookAfter(now);
+    cancelRound = downloads.size > 0 ? clock.after(ROUND_MS, round) : null;
+  };
   return {
     async body(runId) {
       const from = { kind: "at", epoch: "", index: 0 } as const;
@@ -23,8 +35,20 @@ export function createDownloads(store: LogStore): Downloads {
       if (first === null) return null;
       return {
         attach(sink) {
-          const download = new Download(store, sink, first, () => downloads.delete(download));
+          if (viewers.closed) {
+            sink.destroy();
+            return NO_VIEWER;
+          }
+          const leave = viewers.enter(runId);
+          const download = new Download(store, clock, sink, first, () => {
+            leave();
+            downloads.delete(download);
+            if (downloads.size > 0) return;
+            cancelRound?.();
+            cancelRound = null;
+          });
           downloads.add(download);
+          cancelRound ??= clock.after(ROUND_MS, round);
           download.onDrain();
           return download;
         },
@@ -38,6 +62,7 @@ export function createDownloads(store: LogStore): Downloads {
 
 class Download {
   readonly #store: LogStore;
+  readonly #clock: Clock;
   readonly #sink: ViewerSink;
   readonly #onEnd: () => void;
   readonly #runId: string;
@@ -50,11 +75,12 @@ class Download {
   /** So that the store leaves out the state, which nobody wants here. */
   readonly #known: ReadRequest["known"];
   #busy = false;
-  #full = false;
+  readonly #stuck = new StuckWatch();
   #ended = false;
 
-  constructor(store: LogStore, sink: ViewerSink, first: ReadAnswer, onEnd: () => void) {
+  constructor(store: LogStore, clock: Clock, sink: ViewerSink, first: ReadAnswer, onEnd: () => void) {
     this.#store = store;
+    this.#clock = clock;
     this.#sink = sink;
     this.#onEnd = onEnd;
     this.#runId = first.run.runId;
@@ -65,7 +91,7 @@ class Download {
   }
 
   onDrain(): void {
-    this.#full = false;
+    this.#stuck.drain();
     if (this.#busy) return;
     this.#busy = true;
     this.#run().then(
@@ -80,6 +106,11 @@ class Download {
     this.#finish();
   }
 
+  /** Once a second: cuts off a viewer that takes nothing. */
+  lookAfter(now: number): void {
+    if (this.#stuck.isStuck(now, this.#sink.pendingBytes)) this.cut();
+  }
+
   /** Cuts the connection, so that nobody takes the half for the whole. */
   cut(): void {
     if (this.#finish()) this.#sink.destroy();
@@ -87,7 +118,7 @@ class Download {
 
   /** Writes pages until the connection takes no more. */
   async #run(): Promise<void> {
-    while (!this.#full && !this.#ended) {
+    while (!this.#stuck.full && !this.#ended) {
       const page = this.#page ?? (await this.#read());
       this.#page = null;
       // A run that began anew or is gone is another one than that of the lines so far.
@@ -98,7 +129,7 @@ class Download {
         if (this.#next < this.#end) text += `${JSON.stringify(parseLine(line, this.#next))}\n`;
         this.#next += 1;
       }
-      if (text !== "" && !this.#sink.write(text)) this.#full = true;
+      if (text !== "" && !this.#sink.write(text)) this.#stuck.fill(this.#clock.now());
       if ((this.#next >= this.#end || page.lines.length === 0) && this.#finish()) this.#sink.end();
     }
   }

@@ -44,6 +44,9 @@ export interface HandlerResponse {
   body: string | Uint8Array | LiveBody | null;
 }
 
+/** What a live body returns to a viewer that it does not take. */
+export const NO_VIEWER: ReturnType<LiveBody["attach"]> = { onDrain() {}, onClose() {} };
+
 /** Whether a body is one that a viewer is attached to. */
 export function isLiveBody(body: HandlerResponse["body"]): body is LiveBody {
   return typeof body === "object" && body !== null && "attach" in body;

@@ -27,11 +27,18 @@ export type { RouteOptions } from "./routes.js";
 /** Answers at once where it can (an idle poll), else by promise. Never throws, never rejects. */
 export type Handle = (request: HandlerRequest) => HandlerResponse | Promise<HandlerResponse>;
 
+/** What serves every route of a livetail; each face hands it requests and writes its answers. */
 export interface Handler {
+  /** Answers one request. */
   handle: Handle;
-  /** Ends every stream and answers every held poll now, so that a server can close. */
+  /** Ends every stream and download and answers every held poll now, so that a server can close. */
   closeViewers(): void;
-  /** How many viewers are attached (streams and held polls). */
+  /**
+   * The same, and for good: streams and downloads are answered `STORE_UNAVAILABLE` from now on, and no poll is held
+   * any more, not even what is under way.
+   */
+  close(): void;
+  /** How many viewers are attached (streams, held polls and downloads). */
   viewers(): number;
 }
 
@@ -41,7 +48,7 @@ export interface HandlerOptions extends RouteOptions {
   authorize?: Authorize;
   /** Without it no CORS header is ever sent. */
   cors?: CorsOptions;
-  /** Streams and held polls at a time. Default 10,000. */
+  /** Streams, held polls and downloads at a time. Default 10,000. */
   maxViewers?: number;
   /** The same of one run. Default 1,000. */
   maxViewersPerRun?: number;
@@ -60,9 +67,16 @@ export function createHandler(options: HandlerOptions): Handler {
   const onError = options.onError ?? (() => {});
   const access = createAccess({ authorize, cors, onError });
   const viewers = new Viewers(maxViewers, maxViewersPerRun);
-  const streams = createStreams(options.clock ?? systemClock);
-  const downloads = createDownloads(store);
+  const clock = options.clock ?? systemClock;
+  const streams = createStreams(clock, viewers);
+  const downloads = createDownloads(store, clock, viewers);
   const context: RouteContext = { ...options, streams, downloads, viewers };
+
+  const closeViewers = (): void => {
+    streams.endAll();
+    downloads.cutAll();
+    reader.answerHeld();
+  };
 
   const failed = (error: unknown): HandlerResponse => {
     if (isLivetailError(error)) {
@@ -126,10 +140,11 @@ export function createHandler(options: HandlerOptions): Handler {
       }
     },
 
-    closeViewers() {
-      streams.endAll();
-      downloads.cutAll();
-      reader.answerHeld();
+    closeViewers,
+
+    close() {
+      viewers.close();
+      closeViewers();
     },
 
     viewers: () => viewers.total,

@@ -320,7 +320,7 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
   let closing: Promise<void> | null = null;
   const shutDown = async (): Promise<void> => {
     closed = true;
-    handler.closeViewers();
+    handler.close();
     const handles = [...joined.values(), ...runs.values()];
     await Promise.all(handles.map((handle) => (handle instanceof Run ? handle.abandon() : handle.flush())));
     owner.close();

@@ -17,6 +17,8 @@ export interface PollAsk {
 /** Who waits for an answer; `signal` aborts when it is gone, and is not asked for before something is held. */
 export interface Waiting {
   readonly signal?: AbortSignal | undefined;
+  /** True: nothing is held any more. */
+  readonly over?: boolean;
 }
 
 /** How long a viewer waits for a run that is not stored yet, in milliseconds. */
@@ -60,7 +62,7 @@ async function pollLater(feed: RunFeed, ask: PollAsk, asked: number, clock: Cloc
   /** False when it is time to answer with what there is. */
   const hold = async (maxMs: number): Promise<boolean> => {
     const leftMs = begun + Math.min(waitMs, maxMs) - clock.now();
-    if (leftMs <= 0) return false;
+    if (leftMs <= 0 || waiting.over === true) return false;
     if (!(await feed.changes.wait(leftMs, waiting.signal))) waitMs = 0;
     return true;
   };

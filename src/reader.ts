@@ -159,7 +159,7 @@ export function createReader(options: ReaderOptions): Reader {
       await feed.ready();
       while (feed.view === null && feed.unavailable === null) {
         const leftMs = until - clock.now();
-        if (leftMs > 0 && (await feed.changes.wait(leftMs, waiting.signal))) continue;
+        if (leftMs > 0 && waiting.over !== true && (await feed.changes.wait(leftMs, waiting.signal))) continue;
         dropIfEmpty(feed);
         throw new LivetailError("RUN_NOT_FOUND");
       }

@@ -6,6 +6,7 @@ import { LivetailError } from "./errors.js";
 import type { HandlerRequest, HandlerResponse } from "./exchange.js";
 import type { Page } from "./html.js";
 import { listPage } from "./list-page.js";
+import type { Waiting } from "./poll.js";
 import { isTerminal, type ListAnswer } from "./protocol.js";
 import { invalid, parameter, readPollAsk, readStreamFrom } from "./query.js";
 import type { Reader } from "./reader.js";
@@ -90,11 +91,24 @@ function poll(
 ): HandlerResponse | Promise<HandlerResponse> {
   const { reader, viewers } = context;
   const ask = readPollAsk(request.query, request.header("last-event-id"));
-  if (ask.waitMs > 0) viewers.admit(runId);
-  const text = reader.poll(runId, ask, request);
+  const mayBeHeld = ask.waitMs > 0 && !viewers.closed;
+  if (mayBeHeld) viewers.admit(runId);
+  const text = reader.poll(runId, ask, ask.waitMs > 0 ? waitingOf(request, viewers) : request);
   if (typeof text === "string") return jsonAnswer(text);
-  const leave = ask.waitMs > 0 ? viewers.enter(runId) : () => {};
+  const leave = mayBeHeld ? viewers.enter(runId) : () => {};
   return text.finally(leave).then((later) => jsonAnswer(later));
+}
+
+/** What a held request waits for, beside news: that its viewer is gone, or that the viewers are closed for good. */
+function waitingOf(request: HandlerRequest, viewers: Viewers): Waiting {
+  return {
+    get signal() {
+      return request.signal;
+    },
+    get over() {
+      return viewers.closed;
+    },
+  };
 }
 
 async function status({ reader }: RouteContext, _request: HandlerRequest, runId: string): Promise<HandlerResponse> {
@@ -121,7 +135,11 @@ async function stream(context: RouteContext, request: HandlerRequest, runId: str
   const begin = from.kind === "rubbish" ? BEGINNING : from;
   viewers.admit(runId);
   const leave = viewers.enter(runId);
-  const { view } = await reader.arrival(runId, begin, request).finally(leave);
+  const { view } = await reader.arrival(runId, begin, waitingOf(request, viewers)).finally(() => {
+    leave();
+    // Whoever was waited for in vain because of that is not told that the run does not exist.
+    viewers.assertOpen();
+  });
   const sawEnd =
     view !== null &&
     from.kind === "cursor" &&
@@ -129,16 +147,7 @@ async function stream(context: RouteContext, request: HandlerRequest, runId: str
     from.cursor.version === view.version &&
     from.cursor.next >= view.expected;
   if (sawEnd) return emptyAnswer(204);
-  const openFeed = () => reader.feed(runId, begin);
-  let leaveStream = (): void => {};
-  const body = streams.body(
-    () => {
-      leaveStream = viewers.enter(runId);
-      return openFeed();
-    },
-    { from, asked },
-    () => leaveStream(),
-  );
+  const body = streams.body(runId, () => reader.feed(runId, begin), { from, asked });
   return { status: 200, headers: STREAM_HEADERS, body };
 }
 
@@ -157,11 +166,12 @@ async function result(context: RouteContext, _request: HandlerRequest, runId: st
 }
 
 async function download(
-  { downloads }: RouteContext,
+  { downloads, viewers }: RouteContext,
   _request: HandlerRequest,
   runId: string,
 ): Promise<HandlerResponse> {
-  const body = await downloads.body(runId);
+  viewers.admit(runId);
+  const body = await downloads.body(runId).finally(viewers.enter(runId));
   if (body === null) throw new LivetailError("RUN_NOT_FOUND");
   const name = runId.replaceAll(":", "_");
   return typedAnswer("application/x-ndjson; charset=utf-8", body, {

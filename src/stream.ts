@@ -4,13 +4,15 @@
  * the store by its cursor.
  */
 import type { Clock } from "./clock.js";
-import type { LiveBody, ViewerSink } from "./exchange.js";
+import { type LiveBody, NO_VIEWER, type ViewerSink } from "./exchange.js";
 import { VANISHED_RUN_MS } from "./follow.js";
 import { formatCursor, LIMITS } from "./protocol.js";
 import type { RunFeed } from "./run-feed.js";
 import { type From, gapAt, type Position, positionOf, type RunView, resetAt, stepAt } from "./run-view.js";
 import type { Frames } from "./shared-frames.js";
 import { frame, PING, RETRY } from "./sse.js";
+import { StuckWatch } from "./stuck-watch.js";
+import type { Viewers } from "./viewers.js";
 
 /** What a stream is asked with. */
 export interface StreamAsk {
@@ -22,21 +24,19 @@ export interface StreamAsk {
 
 /** All event streams of a process. */
 export interface Streams {
-  /** The body of one stream. `openFeed` is called when a viewer is attached, `onEnd` once when it is gone. */
-  body(openFeed: () => RunFeed, ask: StreamAsk, onEnd: () => void): LiveBody;
+  /** The body of one stream. `openFeed` is called when a viewer is attached. */
+  body(runId: string, openFeed: () => RunFeed, ask: StreamAsk): LiveBody;
   /** Ends every stream; its viewers come back with their cursors. */
   endAll(): void;
 }
 
 /** At most four `state` frames a second. */
 const STATE_GAP_MS = 250;
-/** A viewer that takes nothing for so long is cut off. */
-const STUCK_MS = 30_000;
 /** How often all streams are looked after. */
 const ROUND_MS = 1000;
 
-/** Creates the streams of a process. Their timers run only while there is a stream. */
-export function createStreams(clock: Clock): Streams {
+/** Creates the streams of a process, each one of its `viewers`. Their timers run only while there is a stream. */
+export function createStreams(clock: Clock, viewers: Viewers): Streams {
   const streams = new Set<Stream>();
   const withheld = new Set<Stream>();
   let roundTimer: (() => void) | null = null;
@@ -74,9 +74,14 @@ export function createStreams(clock: Clock): Streams {
   };
 
   return {
-    body: (openFeed, ask, onEnd) => ({
+    body: (runId, openFeed, ask) => ({
       attach(sink) {
-        const stream = new Stream(host, openFeed(), sink, ask, onEnd);
+        if (viewers.closed) {
+          sink.end();
+          return NO_VIEWER;
+        }
+        const feed = openFeed();
+        const stream = new Stream(host, feed, sink, ask, viewers.enter(runId));
         if (streams.size === 0) pingAt = clock.now() + LIMITS.streamPingMs;
         streams.add(stream);
         roundTimer ??= clock.after(ROUND_MS, round);
@@ -114,9 +119,7 @@ class Stream {
   #rubbish: boolean;
   /** Something is read for this viewer alone. */
   #reading = false;
-  /** The connection takes nothing more; since when, and how much it had not taken then. */
-  #stuckSince: number | null = null;
-  #stuckBytes = 0;
+  readonly #stuck = new StuckWatch();
   #missingSince: number | null = null;
 
   constructor(host: StreamHost, feed: RunFeed, sink: ViewerSink, ask: StreamAsk, onEnd: () => void) {
@@ -136,7 +139,7 @@ class Stream {
   }
 
   onDrain(): void {
-    this.#stuckSince = null;
+    this.#stuck.drain();
     this.pump();
   }
 
@@ -151,24 +154,21 @@ class Stream {
 
   /** Once a second: keeps the connection alive, and ends what has lasted too long. */
   lookAfter(now: number, ping: boolean): void {
-    const { pendingBytes } = this.#sink;
-    if (this.#stuckSince !== null && pendingBytes < this.#stuckBytes) this.#stuckSince = now;
-    this.#stuckBytes = pendingBytes;
     if (this.#feed.view !== null || this.#feed.unavailable !== null) this.#missingSince = null;
     else this.#missingSince ??= now;
 
-    if (this.#stuckSince !== null && now - this.#stuckSince >= STUCK_MS) {
+    if (this.#stuck.isStuck(now, this.#sink.pendingBytes)) {
       if (this.#finish()) this.#sink.destroy();
     } else if (now - this.#begunAt >= LIMITS.streamMaxMs || now - (this.#missingSince ?? now) >= VANISHED_RUN_MS) {
       this.end();
-    } else if (ping && this.#stuckSince === null) {
+    } else if (ping && !this.#stuck.full) {
       this.#write(PING);
     }
   }
 
   /** Writes what the viewer is due, for as long as the connection takes it. */
   pump(): void {
-    while (!this.#ended && !this.#reading && this.#stuckSince === null && this.#step()) {}
+    while (!this.#ended && !this.#reading && !this.#stuck.full && this.#step()) {}
   }
 
   /** Writes one thing; false when nothing is due now. */
@@ -280,7 +280,7 @@ class Stream {
 
   #write(chunk: string | Uint8Array): void {
     try {
-      if (!this.#sink.write(chunk)) this.#stuckSince ??= this.#host.clock.now();
+      if (!this.#sink.write(chunk)) this.#stuck.fill(this.#host.clock.now());
     } catch {
       // A connection that throws is gone; the other viewers of the run must not suffer for it.
       if (this.#finish()) this.#sink.destroy();

@@ -39,7 +39,7 @@ describeHttp(
 );
 
 describe("the Express handler", () => {
-  const saying = (handle: Handle) => ({ handler: { handle, closeViewers() {}, viewers: () => 0 } });
+  const saying = (handle: Handle) => ({ handler: { handle, closeViewers() {}, close() {}, viewers: () => 0 } });
 
   it("knows its mount below routers with parameters, and leaves what is beside it to others", async () => {
     const app = express();

@@ -92,6 +92,7 @@ describe("the Fastify plugin", () => {
         body: `${mount} ${path} ${query}`,
       }),
       closeViewers() {},
+      close() {},
       viewers: () => 0,
     };
     app.register(

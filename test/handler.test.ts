@@ -346,6 +346,24 @@ describe("status, result and download", () => {
     expect(downloaded(viewer)).toEqual(Array.from({ length: 1000 }, (_, i) => i + 200).filter((i) => i < 1200));
   });
 
+  it("cuts a download off that takes nothing for thirty seconds, but not one that takes a little", async () => {
+    const run = await scene.run(1000);
+    const viewer = await download(run, true);
+    const slow = await download(run, true);
+    expect(handler.viewers()).toBe(2);
+    await scene.clock.advance(20_000);
+    slow.sip(1);
+    await scene.clock.advance(9000);
+    expect(viewer.destroyed).toBe(false);
+    await scene.clock.advance(2000);
+    expect(viewer).toMatchObject({ destroyed: true, ended: false });
+    expect(slow.destroyed).toBe(false);
+    expect(handler.viewers()).toBe(1);
+    slow.vanish();
+    await scene.clock.advance(12_000);
+    expect(scene.clock.timers).toBe(0);
+  });
+
   it("cuts a download short rather than have it end as if it were whole", async () => {
     const run = await scene.run(1000);
     const vanished = await download(run, true);
@@ -359,6 +377,56 @@ describe("status, result and download", () => {
     await settle();
     handler.closeViewers();
     expect(closed).toMatchObject({ destroyed: true, ended: false });
+  });
+});
+
+describe("a handler that is closed", () => {
+  it("ends its viewers and takes none any more, while polls are answered at once", async () => {
+    const run = await scene.run(1);
+    const { cursor } = json(await ask(`/${run.runId}`));
+    const { body } = await ask(`/${run.runId}/stream`);
+    const { body: late } = await ask(`/${run.runId}/stream`);
+    const { body: lines } = await ask(`/${run.runId}/download`);
+    if (!isLiveBody(body) || !isLiveBody(late) || !isLiveBody(lines)) throw new Error("these have live bodies");
+    const viewer = new TestViewer(body);
+    const held = ask(`/${run.runId}?cursor=${cursor}&wait=20`);
+    await settle();
+    handler.close();
+    expect(viewer.ended).toBe(true);
+    expect(json(await held)).toMatchObject({ logs: [] });
+    expect(new TestViewer(late)).toMatchObject({ ended: true, chunks: [] });
+    expect(new TestViewer(lines)).toMatchObject({ destroyed: true, chunks: [] });
+    for (const rest of ["stream", "download"]) {
+      const refused = await ask(`/${run.runId}/${rest}`);
+      await problem(refused, 503, "STORE_UNAVAILABLE");
+      expect(refused.headers["Retry-After"]).toBe("1");
+    }
+    expect(json(await ask(`/${run.runId}?cursor=${cursor}&wait=20`))).toMatchObject({ logs: [] });
+    expect(handler.viewers()).toBe(0);
+  });
+
+  it("holds nothing that was under way, and tells no stream that a run does not exist", async () => {
+    const run = await scene.run(1);
+    const { cursor } = json(await ask(`/${run.runId}`));
+    await scene.clock.advance(11_000);
+    let goOn = (): void => {};
+    scene.slow = new Promise((resolve) => {
+      goOn = resolve;
+    });
+    const poll = ask(`/${run.runId}?cursor=${cursor}&wait=20`);
+    const reading = ask("/op_test_aaaaaaaaaaaaaaaaaaaaaaaa/stream");
+    await settle();
+    handler.close();
+    goOn();
+    expect(json(await poll)).toMatchObject({ logs: [] });
+    await problem(reading, 503, "STORE_UNAVAILABLE");
+  });
+
+  it("answers a stream that waits for its run at once", async () => {
+    const waiting = ask("/op_test_aaaaaaaaaaaaaaaaaaaaaaaa/stream");
+    await settle();
+    handler.close();
+    await problem(waiting, 503, "STORE_UNAVAILABLE");
   });
 });
 
@@ -650,6 +718,7 @@ describe("too many viewers", () => {
     await problem(refused, 429, "TOO_MANY_VIEWERS");
     expect(refused.headers["Retry-After"]).toBe("5");
     await problem(ask(`/${one.runId}?wait=1`), 429, "TOO_MANY_VIEWERS");
+    await problem(ask(`/${one.runId}/download`), 429, "TOO_MANY_VIEWERS");
     expect((await ask(`/${one.runId}`)).status).toBe(200);
     await open(two);
     await problem(ask(`/${two.runId}/stream`), 429, "TOO_MANY_VIEWERS");

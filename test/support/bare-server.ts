@@ -31,7 +31,7 @@ export const listen = async (listener: Listener): Promise<string> => (await star
 
 /** What a face is given. */
 export function handlerOf(handle: Handle): { handler: Handler } {
-  return { handler: { handle, closeViewers() {}, viewers: () => 0 } };
+  return { handler: { handle, closeViewers() {}, close() {}, viewers: () => 0 } };
 }
 
 /** An answer of text. */
