@@ -36,7 +36,8 @@ export const livetailFastify: FastifyPluginCallback<LivetailFastifyOptions> = (
         reply.hijack();
         sendNode(request.raw, reply.raw, given);
       } else {
-        reply.code(given.status).headers(given.headers).send(given.body);
+        // Fastify writes null out as JSON.
+        reply.code(given.status).headers(given.headers).send(given.body ?? undefined);
       }
     });
   };

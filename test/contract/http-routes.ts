@@ -107,6 +107,7 @@ export function describeRoutes(scene: Scene): void {
         expect(head.status).toBe(200);
         expect(head.text).toBe("");
         expect(head.headers["content-type"]).toMatch(/event-stream|ndjson/);
+        expect(head.headers["content-length"]).toBeUndefined();
       }
       expect((await server.ask(`/${unbornId()}`, { method: "HEAD" })).status).toBe(404);
       expect(server.livetail.handler.viewers()).toBe(0);
