@@ -268,7 +268,7 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
 
   const reader = createReader({ store, clock, report });
   const cancelRun = async (runId: string): Promise<CancelAnswer> => {
-    const answer = await store.cancel({ runId, newEpoch: randomId(12) });
+    const answer = await store.cancel(runId);
     if (answer.code === "OK" && answer.cancelRequested) runs.get(runId)?.onCancelRequested();
     return answer;
   };

@@ -29,6 +29,7 @@ export interface RunBirth {
   metadata: string;
 }
 
+/** Who wants to own a run, and what the run is created with if there is none. */
 export interface ClaimRequest {
   runId: string;
   /** The claimer's producer id: repeated with it, a claim answers as before. */
@@ -44,11 +45,10 @@ export interface ClaimRequest {
   ownerChangedLine: string;
 }
 
+/** `OK` with what the owner has to know; `RUN_ENDED`; `OWNED` by one whose lease is not over. */
 export type ClaimAnswer =
   | {
       code: "OK";
-      /** True when this claim brought the run into being. */
-      created: boolean;
       epoch: string;
       fence: number;
       next: number;
@@ -104,10 +104,12 @@ export interface LayersWrite {
   replacesSha1: string;
 }
 
+/** Lines of a producer, or a heartbeat when there are none, and layers that come along. */
 export interface AppendRequest extends WriteRequest {
   layers: LayersWrite | null;
 }
 
+/** The last lines of a run and how it ended. */
 export interface EndRequest extends WriteRequest {
   status: TerminalStatus;
   /** "" for none. */
@@ -117,6 +119,7 @@ export interface EndRequest extends WriteRequest {
   result: string | null;
 }
 
+/** What stands against a write, in the order in which it is looked at; protocol §4.3 says what the producer then does. */
 export type Refusal =
   | { code: "GONE" }
   | { code: "RUN_ENDED"; status: TerminalStatus }
@@ -125,6 +128,7 @@ export type Refusal =
   | { code: "ORDER"; have: number }
   | { code: "TOO_MANY_PRODUCERS" };
 
+/** A refusal, or `OK`: every line up to `upto` is stored. */
 export type AppendAnswer =
   | Refusal
   | {
@@ -137,8 +141,10 @@ export type AppendAnswer =
       layers: string | null;
     };
 
+/** What an end or a release is answered: a refusal, or `OK`. */
 export type EndAnswer = Refusal | { code: "OK"; epoch: string; next: number; version: number };
 
+/** What its owner knows of a run that the store lost. */
 export interface RecreateRequest {
   runId: string;
   producer: string;
@@ -161,6 +167,7 @@ export interface RecreateRequest {
   startedAt: number;
 }
 
+/** `OK`, for the same request again too, or `EXISTS`. */
 export type RecreateAnswer =
   | { code: "OK"; epoch: string; next: number; version: number }
   /** Somebody created it in between: append and see. */
@@ -200,6 +207,7 @@ export interface RunRecord {
   finishedAt: number;
 }
 
+/** Which page of which run, and what the reader has of it. */
 export interface ReadRequest {
   runId: string;
   /**
@@ -213,6 +221,7 @@ export interface ReadRequest {
   known: { epoch: string; version: number } | null;
 }
 
+/** A page of a run with its state, of one moment. */
 export interface ReadAnswer {
   /** The store's clock, milliseconds since 1970. */
   now: number;
@@ -229,8 +238,10 @@ export interface ReadAnswer {
   } | null;
 }
 
+/** The status that stands, and whether a cancel is asked for; `GONE` when there is no such run. */
 export type CancelAnswer = { code: "GONE" } | { code: "OK"; status: RunStatus; cancelRequested: boolean };
 
+/** Which runs to list: those that fit all that is given, at most `limit`. */
 export interface ListRequest {
   status?: RunStatus;
   operation?: string;
@@ -249,6 +260,7 @@ export interface SweepReport {
   stalled: string[];
 }
 
+/** How to sweep, and what to write to the runs that it ends. */
 export interface SweepRequest {
   /** One sweep per period over all processes. */
   periodMs: number;
@@ -266,6 +278,7 @@ export interface Hint {
   version: number;
 }
 
+/** Where runs are kept. Every implementation gives the guarantees at the top of this file. */
 export interface LogStore {
   /** `memory` serves one process only. */
   readonly kind: "memory" | "redis";
@@ -286,7 +299,7 @@ export interface LogStore {
   recreate(request: RecreateRequest): Promise<RecreateAnswer>;
 
   /** Asks for a cancel; a run without an owner ends at once. */
-  cancel(request: { runId: string; newEpoch: string }): Promise<CancelAnswer>;
+  cancel(runId: string): Promise<CancelAnswer>;
 
   /** One page of a run with its state; null when there is no such run. */
   read(request: ReadRequest): Promise<ReadAnswer | null>;

@@ -13,7 +13,7 @@ let fetchIt: (target: string, init?: RequestInit) => Promise<Response>;
 
 function build(options: Partial<HandlerOptions> = {}, mount?: string): void {
   const { reader, store, clock } = scene;
-  const requestCancel = (runId: string) => store.cancel({ runId, newEpoch: "abcabcabcabc" });
+  const requestCancel = (runId: string) => store.cancel(runId);
   handler = createHandler({ reader, store, clock, requestCancel, ...options });
   const serve = createFetchHandler({ handler }, mount === undefined ? {} : { mount });
   fetchIt = (target, init) => serve(new Request(ORIGIN + target, init));

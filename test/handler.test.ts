@@ -18,7 +18,7 @@ function build(options: Partial<HandlerOptions> = {}): void {
     reader,
     store,
     clock,
-    requestCancel: (runId) => store.cancel({ runId, newEpoch: "abcabcabcabc" }),
+    requestCancel: (runId) => store.cancel(runId),
     onError: (error) => errors.push(error),
     ...options,
   });

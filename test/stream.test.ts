@@ -14,7 +14,7 @@ let handler: Handler;
 async function prepare(limits: Partial<StoreLimits> = {}, options: Partial<ReaderOptions> = {}): Promise<void> {
   scene = await setScene(limits, options);
   const { reader, store, clock } = scene;
-  handler = createHandler({ reader, store, clock, requestCancel: (runId) => store.cancel({ runId, newEpoch: "e" }) });
+  handler = createHandler({ reader, store, clock, requestCancel: (runId) => store.cancel(runId) });
 }
 
 afterEach(async () => {

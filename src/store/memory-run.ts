@@ -81,9 +81,8 @@ export class MemoryRun {
   expectedLogCount: number | null = null;
   lateLines = 0;
   fence = 0;
-  /** The producer whose claim is in force, and the one that created the run. */
+  /** The producer whose claim is in force. */
   claim = "";
-  createdBy = "";
   owner = "";
   ownerUrl = "";
   leaseUntil = 0;
@@ -114,7 +113,6 @@ export class MemoryRun {
   static born(runId: string, producer: string, birth: RunBirth, epoch: string, { server, now, limits }: WriteScene) {
     const run = new MemoryRun(runId);
     run.claim = producer;
-    run.createdBy = producer;
     run.birth = birth;
     run.epoch = epoch;
     run.server = server;

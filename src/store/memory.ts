@@ -124,12 +124,10 @@ export function memoryStore(options: MemoryStoreOptions = {}): LogStore {
     return null;
   };
 
-  const claimed = (run: MemoryRun, producer: string): ClaimAnswer => {
+  const claimed = (run: MemoryRun): ClaimAnswer => {
     const { epoch, next, version, attempt, status, cancelRequested } = run.record();
-    const created = run.createdBy === producer;
     return {
       code: "OK",
-      created,
       epoch,
       fence: run.fence,
       next,
@@ -155,10 +153,10 @@ export function memoryStore(options: MemoryStoreOptions = {}): LogStore {
     if (found !== undefined) {
       const { status } = found.record();
       if (isTerminal(status)) return { code: "RUN_ENDED", status };
-      if (found.claim === producer) return claimed(found, producer);
+      if (found.claim === producer) return claimed(found);
       const live = found.leaseUntil > scene.now;
       if (found.owner !== "" && (owner === null || (live && !takeOver))) return { code: "OWNED", owner: found.owner };
-      if (owner === null) return claimed(found, producer);
+      if (owner === null) return claimed(found);
     }
     const run = found ?? MemoryRun.born(runId, producer, birth, newEpoch, scene);
     run.adopt(newEpoch, scene, birth);
@@ -171,7 +169,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): LogStore {
       run.attempt += 1;
     }
     publish(run, scene);
-    return claimed(run, producer);
+    return claimed(run);
   };
 
   const recreate = (request: RecreateRequest): RecreateAnswer => {
@@ -273,7 +271,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): LogStore {
       return recreate(request);
     },
 
-    async cancel({ runId }) {
+    async cancel(runId) {
       const scene = enter();
       const run = shelf.find(runId, scene.now);
       if (run === undefined) return { code: "GONE" };

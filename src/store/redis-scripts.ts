@@ -290,7 +290,7 @@ return { 'OK', meta[2], buffer.next, version, integer(meta[11]), now }
  *   [5] lease, ms · [6] text of the owner key · [7] '1': in spite of a live lease · [8] subject · [9] operation
  *   [10] parent · [11] metadata · [12] line if an earlier owner is replaced · [13] TTL while open, s
  *   [14] max lines · [15] max bytes · [16] wake channel
- *   → { 'OK', epoch, next, version, cancel requested, now, created, fence, attempt, status, layers, lease end, created at }
+ *   → { 'OK', epoch, next, version, cancel requested, now, fence, attempt, status, layers, created at }
  *     | { 'RUN_ENDED', status } | { 'OWNED', owner }
  */
 export const CLAIM = `${PRELUDE}
@@ -302,13 +302,13 @@ if not (lease_ms and open_ttl and max_lines and max_bytes) then
   return redis.error_reply('ERR livetail: a number is missing')
 end
 local now = now_ms()
-local FIELDS = { 'epoch', 'next', 'version', 'cancel_requested', 'created_by', 'fence', 'attempt', 'status',
+local FIELDS = { 'epoch', 'next', 'version', 'cancel_requested', 'fence', 'attempt', 'status',
   'lease_until', 'created_at', 'claim', 'owner', 'server', 'len', 'bytes', 'max_lines', 'max_bytes' }
 
 local function answer()
   local m = redis.call('HMGET', META, unpack(FIELDS))
-  return { 'OK', m[1] or '', integer(m[2]), integer(m[3]), integer(m[4]), now, m[5] == producer and 1 or 0,
-    integer(m[6]), integer(m[7]), m[8] or '', redis.call('GET', LAYERS) or '', integer(m[9]), integer(m[10]) }
+  return { 'OK', m[1] or '', integer(m[2]), integer(m[3]), integer(m[4]), now,
+    integer(m[5]), integer(m[6]), m[7] or '', redis.call('GET', LAYERS) or '', integer(m[9]) }
 end
 
 if redis.call('EXISTS', META) == 0 then
@@ -317,7 +317,7 @@ if redis.call('EXISTS', META) == 0 then
   redis.call('HSET', META, 'status', 'queued', 'epoch', new_epoch, 'server', server, 'base', 0, 'next', 0,
     'len', 0, 'bytes', 0, 'version', 1, 'late_lines', 0, 'stalled_sweeps', 0, 'cancel_requested', 0,
     'fence', owner ~= '' and now or 0, 'attempt', owner ~= '' and 1 or 0, 'owner', owner, 'owner_url', owner_url,
-    'lease_until', owner ~= '' and now + lease_ms or 0, 'claim', producer, 'created_by', producer,
+    'lease_until', owner ~= '' and now + lease_ms or 0, 'claim', producer,
     'subject_id', ARGV[8], 'operation', ARGV[9], 'parent_id', ARGV[10], 'metadata', ARGV[11],
     'created_at', now, 'queued_at', now, 'updated_at', now)
   redis.call('EXPIRE', META, open_ttl)
@@ -330,26 +330,26 @@ if redis.call('EXISTS', META) == 0 then
 end
 
 local m = redis.call('HMGET', META, unpack(FIELDS))
-if is_terminal(m[8]) then return { 'RUN_ENDED', m[8] } end
-if m[11] == producer then return answer() end
-local held = m[12] or ''
+if is_terminal(m[7]) then return { 'RUN_ENDED', m[7] } end
+if m[10] == producer then return answer() end
+local held = m[11] or ''
 if owner == '' then
   if held ~= '' then return { 'OWNED', held } end
   return answer()
 end
-if held ~= '' and integer(m[9]) > now and not take_over then return { 'OWNED', held } end
+if held ~= '' and integer(m[8]) > now and not take_over then return { 'OWNED', held } end
 
 local server = server_id()
 if not m[2] then
   take_in_foreign(new_epoch, server, open_ttl)
   m = redis.call('HMGET', META, unpack(FIELDS))
-elseif server ~= '' and m[13] ~= server then
+elseif server ~= '' and m[12] ~= server then
   redis.call('HSET', META, 'epoch', new_epoch, 'server', server)
 end
-max_lines, max_bytes = cap(m[16], max_lines), cap(m[17], max_bytes)
-local buffer = measure(integer(m[2]), integer(m[14]), integer(m[15]))
+max_lines, max_bytes = cap(m[15], max_lines), cap(m[16], max_bytes)
+local buffer = measure(integer(m[2]), integer(m[13]), integer(m[14]))
 if held ~= '' and held ~= owner then push(buffer, ARGV, 12, 12, max_lines, max_bytes) end
-redis.call('HSET', META, 'fence', math.max(integer(m[6]) + 1, now), 'attempt', integer(m[7]) + 1,
+redis.call('HSET', META, 'fence', math.max(integer(m[5]) + 1, now), 'attempt', integer(m[6]) + 1,
   'claim', producer, 'owner', owner, 'owner_url', owner_url, 'lease_until', now + lease_ms, 'stalled_sweeps', 0,
   'next', buffer.next, 'len', buffer.len, 'bytes', buffer.bytes, 'updated_at', now,
   'max_lines', max_lines, 'max_bytes', max_bytes)
@@ -457,7 +457,7 @@ redis.call('DEL', BUFFER, LAYERS, PRODUCERS, RESULT)
 redis.call('HSET', META, 'status', ARGV[10], 'epoch', new_epoch, 'server', server_id(), 'base', base, 'next', base,
   'len', 0, 'bytes', 0, 'version', 1, 'late_lines', 0, 'stalled_sweeps', 0, 'cancel_requested', ARGV[14],
   'fence', fence, 'attempt', attempt, 'owner', owner, 'owner_url', owner_url, 'lease_until', now + lease_ms,
-  'claim', producer, 'created_by', producer, 'producers', 1, 'subject_id', ARGV[17], 'operation', ARGV[18],
+  'claim', producer, 'producers', 1, 'subject_id', ARGV[17], 'operation', ARGV[18],
   'parent_id', ARGV[19], 'metadata', ARGV[20], 'created_at', created_at, 'queued_at', now, 'updated_at', now,
   'max_lines', max_lines, 'max_bytes', max_bytes)
 if started_at > 0 then redis.call('HSET', META, 'started_at', started_at) end

@@ -194,7 +194,7 @@ export function redisStore(options: RedisStoreOptions): LogStore {
         return refusal;
       }
       index.heardClock(integer(reply[5]));
-      const entered = index.enter(runId, birth.subjectId, integer(reply[12]));
+      const entered = index.enter(runId, birth.subjectId, integer(reply[10]));
       await Promise.all([entered, index.summarise(runId), lookAtServer()]);
       return {
         code: "OK",
@@ -202,11 +202,10 @@ export function redisStore(options: RedisStoreOptions): LogStore {
         next: integer(reply[2]),
         version: integer(reply[3]),
         cancelRequested: integer(reply[4]) === 1,
-        created: reply[6] === 1,
-        fence: integer(reply[7]),
-        attempt: integer(reply[8]),
-        status: runStatus(text(reply[9])),
-        layers: text(reply[10]),
+        fence: integer(reply[6]),
+        attempt: integer(reply[7]),
+        status: runStatus(text(reply[8])),
+        layers: text(reply[9]),
       };
     },
 
@@ -293,7 +292,7 @@ export function redisStore(options: RedisStoreOptions): LogStore {
       return { code: "OK", epoch: text(reply[1]), next: integer(reply[2]), version: integer(reply[3]) };
     },
 
-    async cancel({ runId }): Promise<CancelAnswer> {
+    async cancel(runId): Promise<CancelAnswer> {
       const reply = (await commands.run(CANCEL, keys.run(runId), [
         limits.endedTtlSeconds,
         keys.wake(runId),

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { StoreCases, StoreHarness } from "./harness.js";
-import { birth, claimBy, claimRequest, laterThanNow, lines, newEpoch, owned, read, unique, until } from "./scene.js";
+import { birth, claimBy, claimRequest, laterThanNow, lines, owned, read, unique, until } from "./scene.js";
 
 /** Three runs, each created later than the one before. */
 async function threeRuns(harness: StoreHarness) {
@@ -120,7 +120,7 @@ export const catalogueCases: StoreCases = {
         await first.end();
         await second.release();
         expect(await harness.store.countOpen()).toBe(3);
-        await harness.store.cancel({ runId: created.runId, newEpoch: newEpoch() });
+        await harness.store.cancel(created.runId);
         await harness.store.claim(claimRequest(first.runId));
         expect(await harness.store.countOpen()).toBe(2);
       },
@@ -179,7 +179,7 @@ export const catalogueCases: StoreCases = {
         const cancelled = await owned(harness, { owner: null, birth: birth({ parentId: parent.runId }) });
         await released.write([], { start: true });
         await released.release();
-        await harness.store.cancel({ runId: cancelled.runId, newEpoch: newEpoch() });
+        await harness.store.cancel(cancelled.runId);
         const expected = { [released.runId]: "queued", [cancelled.runId]: "cancelled" };
         expect(await harness.store.readChildren(parent.runId)).toEqual(expected);
       },
@@ -238,7 +238,7 @@ export const catalogueCases: StoreCases = {
         await owner.end();
         await harness.store.remove(owner.runId);
         const again = await claimBy(harness, owner.runId);
-        expect(again.claimed).toMatchObject({ created: true, next: 0, attempt: 1, layers: "", status: "queued" });
+        expect(again.claimed).toMatchObject({ next: 0, attempt: 1, layers: "", status: "queued" });
         expect(again.epoch).not.toBe(owner.epoch);
         expect((await read(harness, owner.runId)).state).toEqual({ layers: "", totals: [] });
       },

@@ -26,7 +26,6 @@ export const claimCases: StoreCases = {
         const request = claimRequest(unique("run"), { birth: birth({ parentId: "parent", metadata: '{"a":1}' }) });
         const answer = accepted(await harness.store.claim(request));
         expect(answer).toMatchObject({
-          created: true,
           epoch: request.newEpoch,
           next: 0,
           attempt: 1,
@@ -82,7 +81,7 @@ export const claimCases: StoreCases = {
         const { runId } = await owned(harness, { owner: null });
         const request = claimRequest(runId);
         const answer = accepted(await harness.store.claim(request));
-        expect(answer).toMatchObject({ created: false, attempt: 1 });
+        expect(answer).toMatchObject({ attempt: 1 });
         expect(await harness.store.claim(request)).toEqual(answer);
       },
     },
@@ -102,7 +101,7 @@ export const claimCases: StoreCases = {
         const first = await owned(harness);
         await first.write(lines(2));
         const second = await claimBy(harness, first.runId, { takeOver: true });
-        expect(second.claimed).toMatchObject({ created: false, epoch: first.epoch, next: 3, attempt: 2 });
+        expect(second.claimed).toMatchObject({ epoch: first.epoch, next: 3, attempt: 2 });
         expect(second.fence).toBeGreaterThan(first.fence);
         expect(second.claimed.version).toBeGreaterThan(first.claimed.version);
         await second.write([line("more")]);
@@ -159,7 +158,7 @@ export const claimCases: StoreCases = {
         await first.write(lines(2), { start: true });
         await first.release();
         const second = await claimBy(harness, first.runId);
-        expect(second.claimed).toMatchObject({ created: false, attempt: 2, next: 2, status: "queued" });
+        expect(second.claimed).toMatchObject({ attempt: 2, next: 2, status: "queued" });
         expect(second.fence).toBeGreaterThan(first.fence);
         expect((await read(harness, first.runId)).lines).toEqual(lines(2));
       },
@@ -181,11 +180,11 @@ export const claimCases: StoreCases = {
       title: "creates a run without an owner for somebody else to adopt",
       async run(harness) {
         const creator = await owned(harness, { owner: null });
-        expect(creator.claimed).toMatchObject({ created: true, fence: 0, attempt: 0, status: "queued" });
+        expect(creator.claimed).toMatchObject({ fence: 0, attempt: 0, status: "queued" });
         const { run } = await read(harness, creator.runId);
         expect(run).toMatchObject({ owner: "", ownerUrl: "", leaseUntil: 0, attempt: 0, status: "queued" });
         const adopter = await claimBy(harness, creator.runId);
-        expect(adopter.claimed).toMatchObject({ created: false, attempt: 1, next: 0, status: "queued" });
+        expect(adopter.claimed).toMatchObject({ attempt: 1, next: 0, status: "queued" });
         expect(adopter.fence).toBeGreaterThan(0);
         expect((await read(harness, creator.runId)).run.owner).toBe(adopter.owner?.id);
       },
@@ -196,7 +195,7 @@ export const claimCases: StoreCases = {
         const { runId } = await owned(harness, { owner: null });
         const before = await snapshot(harness, runId);
         const again = await harness.store.claim(claimRequest(runId, { owner: null }));
-        expect(again).toMatchObject({ code: "OK", created: false, fence: 0, attempt: 0 });
+        expect(again).toMatchObject({ code: "OK", fence: 0, attempt: 0 });
         await harness.changeServer();
         expect(await harness.store.claim(claimRequest(runId, { owner: null }))).toEqual(again);
         expect(await snapshot(harness, runId)).toEqual(before);
@@ -252,7 +251,7 @@ export const claimCases: StoreCases = {
         const first = await owned(harness);
         const text = '{"fetch":{"status":"running","order":0}}';
         await first.write([], { layers: { text, replacesSha1: "" } });
-        await harness.store.cancel({ runId: first.runId, newEpoch: newEpoch() });
+        await harness.store.cancel(first.runId);
         await harness.expireLease(first.runId);
         const second = await claimBy(harness, first.runId);
         expect(second.claimed).toMatchObject({ layers: text, cancelRequested: true });

@@ -78,7 +78,7 @@ export const endCases: StoreCases = {
       async run(harness) {
         for (const status of ["completed", "cancelled"] as const) {
           const owner = await owned(harness);
-          await harness.store.cancel({ runId: owner.runId, newEpoch: newEpoch() });
+          await harness.store.cancel(owner.runId);
           await owner.end({ status });
           expect((await read(harness, owner.runId)).run).toMatchObject({ status, cancelRequested: true });
         }
@@ -229,12 +229,11 @@ export const endCases: StoreCases = {
       async run(harness) {
         const owner = await owned(harness);
         await owner.write(lines(1), { start: true });
-        const request = { runId: owner.runId, newEpoch: newEpoch() };
         const answer = { code: "OK", status: "running", cancelRequested: true };
-        expect(await harness.store.cancel(request)).toEqual(answer);
+        expect(await harness.store.cancel(owner.runId)).toEqual(answer);
         const before = await snapshot(harness, owner.runId);
         expect(before.run).toMatchObject({ status: "running", cancelRequested: true, expectedLogCount: null });
-        expect(await harness.store.cancel(request)).toEqual(answer);
+        expect(await harness.store.cancel(owner.runId)).toEqual(answer);
         expect(await snapshot(harness, owner.runId)).toEqual(before);
       },
     },
@@ -243,7 +242,7 @@ export const endCases: StoreCases = {
       async run(harness) {
         const owner = await owned(harness);
         await harness.expireLease(owner.runId);
-        const answer = await harness.store.cancel({ runId: owner.runId, newEpoch: newEpoch() });
+        const answer = await harness.store.cancel(owner.runId);
         expect(answer).toEqual({ code: "OK", status: "queued", cancelRequested: true });
       },
     },
@@ -252,14 +251,13 @@ export const endCases: StoreCases = {
       async run(harness) {
         const created = await owned(harness, { owner: null });
         await joined(harness, created.runId).write(lines(3));
-        const request = { runId: created.runId, newEpoch: newEpoch() };
         const answer = { code: "OK", status: "cancelled", cancelRequested: true };
-        expect(await harness.store.cancel(request)).toEqual(answer);
+        expect(await harness.store.cancel(created.runId)).toEqual(answer);
         const before = await snapshot(harness, created.runId);
         expect(before.run).toMatchObject({ status: "cancelled", cancelRequested: true, expectedLogCount: 3 });
         expect(before.run.finishedAt).toBeGreaterThan(0);
         expect(before.lines).toEqual(lines(3));
-        expect(await harness.store.cancel(request)).toEqual(answer);
+        expect(await harness.store.cancel(created.runId)).toEqual(answer);
         expect(await snapshot(harness, created.runId)).toEqual(before);
         await expectTtl(harness, created.runId, 21_600, ["meta", "buffer", "producers"]);
         expect(await harness.store.countOpen()).toBe(0);
@@ -271,10 +269,10 @@ export const endCases: StoreCases = {
         const owner = await owned(harness);
         await owner.end({}, [line("done")]);
         const before = await snapshot(harness, owner.runId);
-        const answer = await harness.store.cancel({ runId: owner.runId, newEpoch: newEpoch() });
+        const answer = await harness.store.cancel(owner.runId);
         expect(answer).toEqual({ code: "OK", status: "completed", cancelRequested: false });
         expect(await snapshot(harness, owner.runId)).toEqual(before);
-        expect(await harness.store.cancel({ runId: unique("run"), newEpoch: newEpoch() })).toEqual({ code: "GONE" });
+        expect(await harness.store.cancel(unique("run"))).toEqual({ code: "GONE" });
       },
     },
   ],

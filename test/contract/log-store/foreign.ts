@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { StoreCases } from "./harness.js";
-import { birth, claimBy, claimRequest, joined, line, lines, newEpoch, read, snapshot, sweep, unique } from "./scene.js";
+import { birth, claimBy, claimRequest, joined, line, lines, read, snapshot, sweep, unique } from "./scene.js";
 
 export const foreignCases: StoreCases = {
   about: "runs that something else writes",
@@ -157,7 +157,7 @@ export const foreignCases: StoreCases = {
         const meta = { status: "running", subject_id: "job-42", operation: "import" };
         await harness.foreignRun(runId, { lines: lines(3), meta, layers: "{}" });
         const owner = await claimBy(harness, runId);
-        expect(owner.claimed).toMatchObject({ created: false, next: 3, attempt: 1, status: "running", layers: "{}" });
+        expect(owner.claimed).toMatchObject({ next: 3, attempt: 1, status: "running", layers: "{}" });
         expect(owner.epoch).not.toBe("0");
         expect(await owner.write(lines(2, 3))).toMatchObject({ next: 5 });
         const { run, lines: stored } = await read(harness, runId);
@@ -223,7 +223,7 @@ export const foreignCases: StoreCases = {
         const ended = { code: "RUN_ENDED", status: "completed" };
         expect(await harness.store.claim(claimRequest(runId))).toEqual(ended);
         expect(await joined(harness, runId).append(lines(1), { logged: 0 })).toEqual(ended);
-        const cancel = await harness.store.cancel({ runId, newEpoch: newEpoch() });
+        const cancel = await harness.store.cancel(runId);
         expect(cancel).toMatchObject({ code: "OK", status: "completed" });
         expect((await read(harness, runId)).run).toMatchObject({ epoch: "0", next: 3, expectedLogCount: 3 });
       },
@@ -238,7 +238,7 @@ export const foreignCases: StoreCases = {
         const ended = { code: "RUN_ENDED", status: "failed" };
         expect(await harness.store.claim(claimRequest(runId))).toEqual(ended);
         expect(await joined(harness, runId).append(lines(1), { logged: 0 })).toEqual(ended);
-        const cancel = await harness.store.cancel({ runId, newEpoch: newEpoch() });
+        const cancel = await harness.store.cancel(runId);
         expect(cancel).toEqual({ code: "OK", status: "failed", cancelRequested: false });
         expect(await snapshot(harness, runId)).toEqual(before);
         expect(await harness.store.remove(runId)).toBe("OK");
@@ -250,7 +250,7 @@ export const foreignCases: StoreCases = {
         const runId = unique("run");
         await harness.foreignRun(runId, { lines: lines(1), meta: { status: "running" } });
         const { version } = (await read(harness, runId)).run;
-        const answer = await harness.store.cancel({ runId, newEpoch: newEpoch() });
+        const answer = await harness.store.cancel(runId);
         expect(answer).toEqual({ code: "OK", status: "running", cancelRequested: true });
         const { run } = await read(harness, runId);
         expect(run).toMatchObject({ status: "running", epoch: "0", cancelRequested: true });

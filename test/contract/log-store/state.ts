@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { RunKey, StoreCases, StoreHarness } from "./harness.js";
-import { claimBy, content, joined, laterThanNow, line, lines, newEpoch, owned, read, sha1, sweep } from "./scene.js";
+import { claimBy, content, joined, laterThanNow, line, lines, owned, read, sha1, sweep } from "./scene.js";
 
 const ONE = '{"one":{"status":"running","order":0}}';
 const TWO = '{"one":{"status":"success","order":0},"zwei":{"status":"running","order":1,"message":"ä"}}';
@@ -165,7 +165,7 @@ export const stateCases: StoreCases = {
           ["start", () => owner.write([], { start: true })],
           ["layers", () => owner.write([], { layers: { text: ONE, replacesSha1: "" } })],
           ["totals", () => owner.write([], { totals: "{}" })],
-          ["cancel", () => harness.store.cancel({ runId, newEpoch: newEpoch() })],
+          ["cancel", () => harness.store.cancel(runId)],
           ["stalled", () => harness.expireLease(runId).then(() => sweep(harness))],
           ["healed", () => owner.write([])],
           ["released", () => owner.release()],
@@ -188,7 +188,7 @@ export const stateCases: StoreCases = {
       async run(harness) {
         const owner = await owned(harness);
         expect(await owner.write(lines(1))).toMatchObject({ cancelRequested: false });
-        await harness.store.cancel({ runId: owner.runId, newEpoch: newEpoch() });
+        await harness.store.cancel(owner.runId);
         expect(await owner.write([])).toMatchObject({ cancelRequested: true });
         expect(await joined(harness, owner.runId).write(lines(1))).toMatchObject({ cancelRequested: true });
       },

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import type { Hint } from "../../../src/store.js";
 import type { StoreCases, StoreHarness } from "./harness.js";
-import { claimBy, claimRequest, joined, lines, newEpoch, owned, type Producer, read, unique, until } from "./scene.js";
+import { claimBy, claimRequest, joined, lines, owned, type Producer, read, unique, until } from "./scene.js";
 
 /** Whether a hint of something came; one without numbers only says that anything may have happened. */
 function told(hints: readonly Hint[]): boolean {
@@ -39,7 +39,7 @@ async function listenAs(harness: StoreHarness, ownerId: string) {
 
 async function cancelOne(harness: StoreHarness, ownerId: string): Promise<string> {
   const { runId } = await owned(harness, { owner: { id: ownerId, url: "", leaseMs: 60_000 } });
-  await harness.store.cancel({ runId, newEpoch: newEpoch() });
+  await harness.store.cancel(runId);
   return runId;
 }
 
@@ -67,7 +67,7 @@ export const watchCases: StoreCases = {
           () => owner.write([], { start: true }),
           () => owner.write([], { layers: { text: "{}", replacesSha1: "" } }),
           () => owner.write([], { totals: "{}" }),
-          () => harness.store.cancel({ runId, newEpoch: newEpoch() }),
+          () => harness.store.cancel(runId),
           () => owner.release(),
           () => harness.store.claim(claimRequest(runId)),
           () => claimBy(harness, runId, { takeOver: true }).then((next) => next.end({}, lines(1))),
@@ -86,7 +86,7 @@ export const watchCases: StoreCases = {
       async run(harness) {
         const created = await owned(harness, { owner: null });
         const { caughtUp } = await listen(harness, joined(harness, created.runId));
-        await harness.store.cancel({ runId: created.runId, newEpoch: newEpoch() });
+        await harness.store.cancel(created.runId);
         await caughtUp();
       },
     },
@@ -161,7 +161,7 @@ export const watchCases: StoreCases = {
         const ownerId = unique("owner");
         const { runIds } = await listenAs(harness, ownerId);
         const runId = await cancelOne(harness, ownerId);
-        await harness.store.cancel({ runId, newEpoch: newEpoch() });
+        await harness.store.cancel(runId);
         await until("both requests come", () => runIds.filter((heard) => heard === runId).length === 2);
       },
     },
@@ -185,7 +185,7 @@ export const watchCases: StoreCases = {
           () => store.append(request),
           () => store.end({ ...request, status: "completed", error: "", errorCode: "", result: null }),
           () => store.release(request),
-          () => store.cancel({ runId, newEpoch: newEpoch() }),
+          () => store.cancel(runId),
           () => store.read({ runId, from: { kind: "none" }, limit: 1, known: null }),
           () => store.readSummary(runId),
           () => store.readResult(runId),
