@@ -68,7 +68,7 @@ export interface LivetailOptions extends Partial<StoreLimits>, Partial<BacklogLi
   authorize?: Authorize;
   /** Which pages of other origins may read. Default: none. */
   cors?: CorsOptions;
-  /** Streams and held polls of this process. Default 10,000. */
+  /** Streams, held polls and downloads of this process. Default 10,000. */
   maxViewers?: number;
   /** The same of one run. Default 1,000. */
   maxViewersPerRun?: number;

@@ -37,7 +37,10 @@ export const livetailFastify: FastifyPluginCallback<LivetailFastifyOptions> = (
         sendNode(request.raw, reply.raw, given);
       } else {
         // Fastify writes null out as JSON.
-        reply.code(given.status).headers(given.headers).send(given.body ?? undefined);
+        reply
+          .code(given.status)
+          .headers(given.headers)
+          .send(given.body ?? undefined);
       }
     });
   };
