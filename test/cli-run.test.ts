@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -191,8 +191,9 @@ describe("livetail run", () => {
     expect(io.printed.stderr).toContain(`livetail: ${error}\n`);
   });
 
-  it("passes signals on once, and exits with the command's own code", async () => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+    "passes %s on once, and exits with the command's own code",
+    async (signal) => {
       const { cli } = await startRun(["--", NODE, fixture("signals.mjs")]);
       await cli.printed("stdout", "ready");
       // Two signals that come together may count as one, so one alone would not show every doubling.
@@ -203,8 +204,8 @@ describe("livetail run", () => {
       cli.child.stdin.write("end\n");
       expect(await cli.ended).toBe(7);
       expect(cli.stdout).toContain(`counted {"${signal}":5}`);
-    }
-  });
+    },
+  );
 
   it("does not double a Ctrl-C, which a terminal sends to the command already, and asks for colours there", async () => {
     const script = requireProgram(["script"], "bsdutils");
@@ -242,35 +243,31 @@ describe("livetail run", () => {
     process.kill(Number(io.printed.stdout.split("\n")[1]));
   });
 
-  it("is a wrong call without a command, with an unknown option, or with a number that is none", async () => {
-    for (const args of [
-      ["run"],
-      ["run", "--", ""],
-      ["run", "--nam", "x", "--", "true"],
-      ["run", "true"],
-      ["run", "--port", "x", "--", "true"],
-      ["walk"],
-    ]) {
-      const cli = startCli(args);
-      expect(await cli.ended).toBe(64);
-      expect(cli.stdout).toBe("");
-      expect(cli.stderr).toMatch(/^livetail: .+\n/);
-    }
+  it.each([
+    [["run"]],
+    [["run", "--", ""]],
+    [["run", "--nam", "x", "--", "true"]],
+    [["run", "true"]],
+    [["run", "--port", "x", "--", "true"]],
+    [["walk"]],
+  ])("calls %j a wrong call", async (args) => {
+    const cli = startCli(args);
+    expect(await cli.ended).toBe(64);
+    expect(cli.stdout).toBe("");
+    expect(cli.stderr).toMatch(/^livetail: .+\n/);
   });
 
-  it("tells its version and how it is used", async () => {
-    const { version } = JSON.parse(execFileSync(NODE, ["-p", "JSON.stringify(require('./package.json'))"]).toString());
-    const answers = {
-      "--version": `${version}\n`,
-      "--help": "livetail run [options]",
-      "run --help": "createLogCallback(process.env.LIVETAIL_RUN)",
-      "tail -h": "--since N",
-    };
-    for (const [args, answer] of Object.entries(answers)) {
-      const cli = startCli(args.split(" "));
-      expect(await cli.ended).toBe(0);
-      expect(cli.stdout).toContain(answer);
-    }
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+
+  it.each([
+    ["--version", `${version}\n`],
+    ["--help", "livetail run [options]"],
+    ["run --help", "createLogCallback(process.env.LIVETAIL_RUN)"],
+    ["tail -h", "--since N"],
+  ])("answers %s", async (args, answer) => {
+    const cli = startCli(args.split(" "));
+    expect(await cli.ended).toBe(0);
+    expect(cli.stdout).toContain(answer);
   });
 
   it("fails by itself, and says why, when its port is taken", async () => {

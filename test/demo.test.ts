@@ -19,7 +19,8 @@ async function startDemo(...args: string[]): Promise<{ demo: CliProcess; viewUrl
   return { demo, viewUrl: new URL(/http:\S+/.exec(demo.stdout)?.[0] ?? "") };
 }
 
-describe("the demo", () => {
+// A deadline, not a wait: two processes of a whole operation share the machine with other tests.
+describe("the demo", { timeout: 60_000 }, () => {
   it("indexes this repository, and shows the same in its terminal and at its URL, to the last line", async () => {
     const { demo, viewUrl } = await startDemo("--once");
     const [, mount, runId = ""] = viewUrl.pathname.split("/");
