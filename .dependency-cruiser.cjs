@@ -10,8 +10,8 @@
 const stations = {
   contract: ["protocol", "errors", "clock", "back-off"],
   values: [
-    ...["cost", "describe", "fields", "json", "layers", "line", "plain-text", "random-id", "redact", "serialize", "shorten"],
-    ...["sse", "text-line"],
+    ...["cost", "describe", "fields", "json", "layers", "line", "random-id", "redact", "serialize", "shorten"],
+    ...["plain-text", "sse", "text-line"],
   ],
   seam: ["store"],
   writing: ["run", "writer", "backlog", "line-queue", "numbered-lines", "layer-outbox", "logger", "context", "owner"],
