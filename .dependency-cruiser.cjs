@@ -13,14 +13,14 @@ const stations = {
     ...["cost", "describe", "fields", "json", "layers", "line", "random-id", "redact", "serialize", "shorten"],
     ...["plain-text", "sse", "text-line"],
   ],
-  seam: ["store"],
+  seam: ["store", "run-state"],
   writing: ["run", "writer", "backlog", "line-queue", "numbered-lines", "layer-outbox", "logger", "context", "owner"],
   reading: [
-    ...["reader", "follow", "poll", "run-feed", "run-view", "run-state", "run-status"],
-    ...["held-end", "line-window", "bell", "shared-frames"],
+    ...["reader", "follow", "poll", "run-feed", "run-view", "run-status"],
+    ...["held-end", "line-window", "bell", "shared-frames", "shared-pages"],
   ],
   serving: [
-    ...["handler", "fetch", "routes", "exchange", "answer", "stream", "download", "viewers"],
+    ...["handler", "fetch", "routes", "exchange", "answer", "stream", "download", "viewers", "stuck-watch"],
     ...["access", "authorize", "query", "schema", "html", "list-page", "view-page"],
   ],
   wiring: ["livetail", "assets"],
