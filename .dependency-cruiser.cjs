@@ -14,7 +14,10 @@ const stations = {
     ...["plain-text", "sse", "text-line"],
   ],
   seam: ["store", "run-state"],
-  writing: ["run", "writer", "backlog", "line-queue", "numbered-lines", "layer-outbox", "logger", "context", "owner"],
+  writing: [
+    ...["run", "handle", "writer", "backlog", "line-queue", "numbered-lines", "layer-outbox", "logger", "context"],
+    "owner",
+  ],
   reading: [
     ...["reader", "follow", "poll", "run-feed", "run-view", "run-status"],
     ...["held-end", "line-window", "bell", "shared-frames", "shared-pages"],

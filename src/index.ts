@@ -15,6 +15,7 @@ export type { Action, Authorize, AuthorizeAnswer, AuthorizeRequest, CorsOptions 
 export type { Clock } from "./clock.js";
 export { type ErrorCode, isLivetailError, LivetailError } from "./errors.js";
 export { createFetchHandler } from "./fetch.js";
+export type { Handle, LayerMetadata } from "./handle.js";
 export type { Handler } from "./handler.js";
 export { parseLine } from "./line.js";
 export {
@@ -37,6 +38,6 @@ export {
 } from "./livetail.js";
 export { type EventFields, type LlmCall, StructuredLogger, type StructuredLoggerOptions } from "./logger.js";
 export type * from "./protocol.js";
-export type { EndOutcome, Handle, LayerMetadata, Run, RunOptions } from "./run.js";
+export type { EndOutcome, Run, RunOptions } from "./run.js";
 export { memoryStore } from "./store/memory.js";
 export type { LogStore, StoreLimits } from "./store.js";

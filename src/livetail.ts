@@ -9,21 +9,14 @@ import { Backlog, type BacklogLimits } from "./backlog.js";
 import { type Clock, systemClock } from "./clock.js";
 import { currentRun as contextRun, withRun } from "./context.js";
 import { LivetailError } from "./errors.js";
+import { type Handle, JoinedRun, type LayerMetadata, MAX_NAME_LENGTH, type RunHost } from "./handle.js";
 import { createHandler, type Handler } from "./handler.js";
 import { Owner } from "./owner.js";
 import { plainText } from "./plain-text.js";
 import { isRunId, type LayerStatus, type LogLevel, type OwnerInfo } from "./protocol.js";
 import { randomId } from "./random-id.js";
 import { createReader, type Reader } from "./reader.js";
-import {
-  type Handle,
-  JoinedRun,
-  type LayerMetadata,
-  MAX_NAME_LENGTH,
-  Run,
-  type RunHost,
-  type RunOptions,
-} from "./run.js";
+import { Run, type RunOptions } from "./run.js";
 import { ownerState } from "./run-state.js";
 import { createLineEncoder } from "./serialize.js";
 import { memoryStore } from "./store/memory.js";
@@ -257,8 +250,8 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
       report(error);
     },
     report,
-    claimed(run) {
-      runs.set(run.id, run);
+    claimed(handle) {
+      if (handle instanceof Run) runs.set(handle.id, handle);
     },
     forget(handle) {
       if (runs.get(handle.id) === handle) runs.delete(handle.id);

@@ -1,0 +1,231 @@
+/**
+ * A handle of a run: the producer of its lines, whoever executes it. Everything here returns at once; nothing throws
+ * because of the store or of what it is handed.
+ */
+import type { Clock } from "./clock.js";
+import type { CurrentRun, LogSink } from "./context.js";
+import { createTotals, type Totals } from "./cost.js";
+import { LivetailError } from "./errors.js";
+import type { LayerChange } from "./layers.js";
+import { toLayerStatus } from "./layers.js";
+import { StructuredLogger } from "./logger.js";
+import type { LeaseHolder, Owner } from "./owner.js";
+import { plainText } from "./plain-text.js";
+import type { LayerStatus, LogLevel, TerminalStatus } from "./protocol.js";
+import { Writer, type WriterEvents, type WriterHost } from "./writer.js";
+
+/** What comes along with every answer is bounded, in UTF-16 units: subjects, operations and layers' names; messages. */
+export const MAX_NAME_LENGTH = 256;
+export const MAX_MESSAGE_LENGTH = 4096;
+/** A handle that joined is let go when nothing was logged by it for so many leases (5 minutes). */
+const IDLE_LEASES = 10;
+
+/** What a layer change may say besides its status. `current` and `total` show as progress. */
+export type LayerMetadata = Record<string, unknown> & { current?: number; total?: number };
+
+/** What the runs of a process share. */
+export interface RunHost extends WriterHost {
+  readonly clock: Clock;
+  readonly owner: Owner;
+  /** How long `complete()`, `fail()` and `release()` wait for the store. */
+  readonly endTimeoutMs: number;
+  /** The claim of a run succeeded: it is the one of its id here. */
+  claimed(handle: Handle): void;
+  /** A handle writes no more lines. */
+  forget(handle: Handle): void;
+}
+
+/** One handle of one run: the producer of its lines. */
+export class Handle implements CurrentRun, LogSink {
+  readonly id: string;
+  protected readonly host: RunHost;
+  protected readonly totals: Totals = createTotals();
+  protected readonly writer: Writer;
+  protected readonly level: LogLevel;
+  protected readonly jobId: string;
+  #logger: StructuredLogger | null = null;
+  #controller: AbortController | null = null;
+  protected cancelled = false;
+
+  constructor(host: RunHost, identity: { id: string; jobId: string; owned: boolean; level?: LogLevel }) {
+    this.host = host;
+    this.id = identity.id;
+    this.jobId = identity.jobId;
+    this.level = identity.level ?? "debug";
+    this.writer = new Writer(
+      host,
+      {
+        onFenced: () => this.#abort(new LivetailError("FENCED")),
+        onCancelRequested: () => this.onCancelRequested(),
+        onEnded: (status) => this.onEnded(status),
+        onClosed: () => this.onClosed(),
+        describe: () => this.describe(),
+      },
+      this.totals,
+      {
+        runId: identity.id,
+        producer: host.newEpoch() + host.newEpoch(),
+        owner: identity.owned ? host.owner.lease : null,
+        fence: 0,
+      },
+    );
+  }
+
+  /** Where loggers put what they make. */
+  get sink(): LogSink {
+    return this;
+  }
+
+  /** Events as methods, bound to this run. */
+  get logger(): StructuredLogger {
+    this.#logger ??= new StructuredLogger({
+      sink: this,
+      encoder: this.host.encoder,
+      level: this.level,
+      ...(this.jobId === "" ? {} : { jobId: this.jobId }),
+    });
+    return this.#logger;
+  }
+
+  /** Aborts when a cancel was asked for (`CANCELLED`) or another owner took over (`FENCED`). */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.cancelled && !this.#controller.signal.aborted) this.#controller.abort(new LivetailError("CANCELLED"));
+    return this.#controller.signal;
+  }
+
+  /** Whether somebody asked for a cancel. */
+  get cancelRequested(): boolean {
+    return this.cancelled;
+  }
+
+  /** Lines that the store has not confirmed. A source that can wait may pause while there are many. */
+  get waitingLines(): number {
+    return this.writer.waiting;
+  }
+
+  /** Logs a line: text, an object with the fields of a structured line, or an Error. Never throws, never waits. */
+  log(value: unknown, metadata?: Record<string, unknown>): void {
+    this.#countLine(value, metadata);
+    this.writer.push(this.host.encoder.message(value, metadata));
+  }
+
+  /** Counts the cost that an entry of the line will show: the value's own, else the metadata's. */
+  #countLine(value: unknown, metadata: unknown): void {
+    const fields = typeof value === "object" && value !== null && !(value instanceof Error) ? value : null;
+    const more = typeof metadata === "object" && metadata !== null ? metadata : null;
+    try {
+      if (fields === null) this.totals.count((more ?? {}) as Record<string, unknown>);
+      else this.totals.count(more === null ? (fields as Record<string, unknown>) : { ...fields, metadata: more });
+    } catch {
+      // A getter or a proxy threw: the line says so itself, and there is no cost to be read from it.
+    }
+  }
+
+  /** Logs a line that a child process printed: a JSON object is kept as a structured line. */
+  logOutput(line: string, stream: "stdout" | "stderr"): void {
+    const text = typeof line === "string" ? line : plainText(line, MAX_MESSAGE_LENGTH);
+    this.writer.push(this.host.encoder.text(text, stream, (fields) => this.totals.count(fields)));
+  }
+
+  /** Sets the status of a layer; `metadata.current` and `metadata.total` are its progress. Never throws. */
+  layer(name: string, status: LayerStatus, message?: string, metadata?: LayerMetadata): void {
+    const change: LayerChange = { status: toLayerStatus(status), at: new Date(this.host.now()).toISOString() };
+    if (message !== undefined) change.message = plainText(message, MAX_MESSAGE_LENGTH);
+    if (typeof metadata === "object" && metadata !== null) {
+      const { current, total, ...rest } = this.host.encoder.plain(metadata);
+      if (Number.isFinite(current)) change.current = current as number;
+      if (Number.isFinite(total)) change.total = total as number;
+      if (Object.keys(rest).length > 0) change.metadata = rest;
+    }
+    this.writer.changeLayer(plainText(name, MAX_NAME_LENGTH), change);
+  }
+
+  /** A stored line as a logger made it. */
+  write(text: string): void {
+    this.writer.push(text);
+  }
+
+  count(fields: Record<string, unknown>): void {
+    this.totals.count(fields);
+  }
+
+  /** Resolves when all that was logged before is stored, or after `endTimeoutMs`. Never rejects. */
+  async flush(): Promise<void> {
+    await this.within(this.writer.flush());
+  }
+
+  /** Waits for `work` at most `endTimeoutMs`, and keeps the process alive as long; false when it took longer. */
+  protected within(work: Promise<unknown>): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), this.host.endTimeoutMs);
+      void work.then(() => {
+        clearTimeout(timer);
+        resolve(true);
+      });
+    });
+  }
+
+  onCancelRequested(): void {
+    if (this.cancelled) return;
+    this.cancelled = true;
+    this.#abort(new LivetailError("CANCELLED"));
+  }
+
+  protected onEnded(_status: TerminalStatus): void {
+    this.host.forget(this);
+  }
+
+  protected onClosed(): void {}
+
+  protected describe(): ReturnType<WriterEvents["describe"]> {
+    return null;
+  }
+
+  #abort(reason: LivetailError): void {
+    this.#controller ??= new AbortController();
+    if (!this.#controller.signal.aborted) this.#controller.abort(reason);
+  }
+
+  /** Gives up what waits and frees it. */
+  dispose(): void {
+    this.writer.dispose();
+  }
+}
+
+/** A handle that joined a run by its id: it writes lines and layers, and neither claims nor ends. */
+export class JoinedRun extends Handle implements LeaseHolder {
+  #lastUsed: number;
+
+  constructor(host: RunHost, id: string) {
+    super(host, { id, jobId: "", owned: false });
+    this.#lastUsed = host.now();
+    this.writer.open({ epoch: "", next: 0, fence: 0, layers: "", started: true });
+    host.owner.enter(this);
+  }
+
+  override log(value: unknown, metadata?: Record<string, unknown>): void {
+    this.#lastUsed = this.host.now();
+    super.log(value, metadata);
+  }
+
+  override layer(name: string, status: LayerStatus, message?: string, metadata?: LayerMetadata): void {
+    this.#lastUsed = this.host.now();
+    super.layer(name, status, message, metadata);
+  }
+
+  /** It has no lease. */
+  async heartbeat(): Promise<void> {}
+
+  /** Whoever goes on after the end is told of it once: only what was idle is forgotten. */
+  protected override onEnded(): void {}
+
+  /** Whoever joined is not told of the end: a handle that was idle for long is let go, and joins again if need be. */
+  settled(now: number): boolean {
+    const idle = now - this.#lastUsed > this.host.owner.lease.leaseMs * IDLE_LEASES && this.waitingLines === 0;
+    if (!idle && this.writer.stopped !== "GAVE_UP") return false;
+    this.dispose();
+    this.host.forget(this);
+    return true;
+  }
+}
