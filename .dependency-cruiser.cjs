@@ -26,7 +26,7 @@ const stations = {
     ...["handler", "fetch", "routes", "exchange", "answer", "stream", "download", "viewers", "stuck-watch"],
     ...["access", "authorize", "query", "schema", "html", "list-page", "view-page"],
   ],
-  wiring: ["livetail", "assets"],
+  wiring: ["livetail", "livetail-options", "assets"],
   index: ["index"],
   stores: ["store/"],
   adapters: ["adapters/"],

@@ -29,13 +29,13 @@ export {
   defaultLivetail,
   type LayerCallback,
   type Livetail,
-  type LivetailOptions,
   type LogCallback,
   latestRun,
   ownerOf,
   runOperation,
   startOperation,
 } from "./livetail.js";
+export type { LivetailOptions } from "./livetail-options.js";
 export { type EventFields, type LlmCall, StructuredLogger, type StructuredLoggerOptions } from "./logger.js";
 export type * from "./protocol.js";
 export type { EndOutcome, Run, RunOptions } from "./run.js";

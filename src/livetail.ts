@@ -3,71 +3,25 @@
  * to a default instance.
  */
 import { hostname } from "node:os";
-import type { Authorize, CorsOptions } from "./access.js";
 import { readAsset } from "./assets.js";
-import { Backlog, type BacklogLimits } from "./backlog.js";
-import { type Clock, systemClock } from "./clock.js";
+import { Backlog } from "./backlog.js";
+import { systemClock } from "./clock.js";
 import { currentRun as contextRun, withRun } from "./context.js";
 import { LivetailError } from "./errors.js";
 import { type Handle, JoinedRun, type LayerMetadata, MAX_NAME_LENGTH, type RunHost } from "./handle.js";
 import { createHandler, type Handler } from "./handler.js";
+import { checkOptions, type LivetailOptions, pick } from "./livetail-options.js";
 import { Owner } from "./owner.js";
 import { plainText } from "./plain-text.js";
-import { isRunId, type LayerStatus, type LogLevel, type OwnerInfo } from "./protocol.js";
+import { isRunId, type LayerStatus, type OwnerInfo } from "./protocol.js";
 import { randomId } from "./random-id.js";
 import { createReader, type Reader } from "./reader.js";
 import { Run, type RunOptions } from "./run.js";
 import { ownerState } from "./run-state.js";
 import { createLineEncoder } from "./serialize.js";
 import { memoryStore } from "./store/memory.js";
-import { type RedisInput, redisStore } from "./store/redis.js";
-import { type CancelAnswer, type LogStore, STORE_LIMITS, type StoreLimits } from "./store.js";
-
-/** What `createLivetail` takes. Everything is optional. */
-export interface LivetailOptions extends Partial<StoreLimits>, Partial<BacklogLimits> {
-  /**
-   * An ioredis client, Cluster, URL or options: livetail opens connections of its own. Default: the environment's
-   * `REDIS_URL`, else an embedded store that serves this process only.
-   */
-  redis?: RedisInput;
-  /** A store of your own making, in place of `redis`; you close it. */
-  store?: LogStore;
-  /** Stands before every Redis key and channel. Default: the client's own. */
-  keyPrefix?: string;
-  /** Writes run ids inside braces in Redis keys. Default: true on a Cluster. */
-  hashTags?: boolean;
-  /** How long a Redis command may take. Default 2,000. */
-  commandTimeoutMs?: number;
-  /** How long a lease lasts; renewed at a third of it. Default 30,000. */
-  leaseMs?: number;
-  /** The id of this process as an owner. Default: host, process id and a random part. */
-  ownerId?: string;
-  /** Where this process can be reached, for whoever routes by `ownerOf`. Default: none. */
-  ownerUrl?: string;
-  /** Longest line in UTF-8 bytes; a longer one is cut. Default 16,384. */
-  maxLineBytes?: number;
-  /** Keys whose values are redacted, besides those of protocol §7. */
-  redactKeys?: readonly string[];
-  /** Lines of loggers below this level are not made. Default `debug`. */
-  level?: LogLevel;
-  /** How long `complete()`, `fail()`, `release()`, `flush()` and `close()` wait for the store. Default 60,000. */
-  endTimeoutMs?: number;
-  /**
-   * Hears of what went wrong: an outage once (`STORE_UNAVAILABLE`) and its end once (`STORE_RECOVERED`), a refused
-   * claim, a fenced writer, lines after the end. Must not throw. Default: a line on stderr.
-   */
-  onError?: (error: LivetailError, runId: string | null) => void;
-  /** Asked on every request. Without it only reading is possible, and the unguessable id is the capability. */
-  authorize?: Authorize;
-  /** Which pages of other origins may read. Default: none. */
-  cors?: CorsOptions;
-  /** Streams, held polls and downloads of this process. Default 10,000. */
-  maxViewers?: number;
-  /** The same of one run. Default 1,000. */
-  maxViewersPerRun?: number;
-  /** The clock and its timers. Default: the real ones. */
-  clock?: Clock;
-}
+import { redisStore } from "./store/redis.js";
+import { type CancelAnswer, type LogStore, STORE_LIMITS } from "./store.js";
 
 /** A log callback: a message (or an object, or an Error) with metadata. Never throws. */
 export type LogCallback = (message: unknown, metadata?: Record<string, unknown>) => void;
@@ -146,52 +100,9 @@ function openStore(options: LivetailOptions, onWarning: (error: LivetailError) =
   });
 }
 
-/** The named options that are set. */
-function pick(options: LivetailOptions, names: readonly string[]): Record<string, never> {
-  return Object.fromEntries(
-    names.flatMap((name) => {
-      const value = options[name as keyof LivetailOptions];
-      return value === undefined ? [] : [[name, value as never]];
-    }),
-  );
-}
-
-const POSITIVE = [
-  "maxLines",
-  "maxBufferBytes",
-  "openTtlSeconds",
-  "endedTtlSeconds",
-  "queuedTtlSeconds",
-  "maxWaitingLines",
-  "maxWaitingBytes",
-  "maxKeptBytes",
-  "commandTimeoutMs",
-  "leaseMs",
-  "maxLineBytes",
-  "endTimeoutMs",
-  "maxViewers",
-  "maxViewersPerRun",
-] as const;
-
-/** Longer timers fire at once. */
-const MAX_TIMER_MS = 2_147_483_647;
-
-function check(options: LivetailOptions): void {
-  for (const name of POSITIVE) {
-    const value = options[name];
-    const most = name.endsWith("Ms") ? MAX_TIMER_MS : Number.MAX_SAFE_INTEGER;
-    if (value !== undefined && !(Number.isInteger(value) && value > 0 && value <= most)) {
-      throw new LivetailError("INVALID_OPTION", `The option ${name} must be a whole number from 1 to ${most}.`);
-    }
-  }
-  if (options.redis !== undefined && options.store !== undefined) {
-    throw new LivetailError("INVALID_OPTION", "Only one of the options redis and store can be given.");
-  }
-}
-
 /** Creates a livetail. Throws `INVALID_OPTION`; never because a server cannot be reached. Close it with `close()`. */
 export function createLivetail(options: LivetailOptions = {}): Livetail {
-  check(options);
+  checkOptions(options);
   const clock = options.clock ?? systemClock;
   const onError = options.onError ?? reportToStderr;
   const report = (error: LivetailError, runId?: string): void => {

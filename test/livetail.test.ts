@@ -8,11 +8,11 @@ import {
   currentRun,
   defaultLivetail,
   type Livetail,
-  type LivetailOptions,
   latestRun,
   runOperation,
   startOperation,
 } from "../src/livetail.js";
+import type { LivetailOptions } from "../src/livetail-options.js";
 import { memoryStore } from "../src/store/memory.js";
 import type { MemoryRun } from "../src/store/memory-run.js";
 import { faultyStore } from "./support/faulty-store.js";

@@ -1,7 +1,8 @@
 import { Redis } from "ioredis";
 import { afterAll, describe, expect, it } from "vitest";
 import type { LivetailError } from "../src/errors.js";
-import { createLivetail, type LivetailOptions } from "../src/livetail.js";
+import { createLivetail } from "../src/livetail.js";
+import type { LivetailOptions } from "../src/livetail-options.js";
 import { startRedis } from "./support/redis.js";
 
 const server = await startRedis({ own: true });

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { systemClock } from "../src/clock.js";
 import type { LivetailError } from "../src/errors.js";
-import { createLivetail, type Livetail, type LivetailOptions } from "../src/livetail.js";
+import { createLivetail, type Livetail } from "../src/livetail.js";
+import type { LivetailOptions } from "../src/livetail-options.js";
 import { memoryStore } from "../src/store/memory.js";
 import { eagerClock } from "./support/eager-clock.js";
 import { faultyStore } from "./support/faulty-store.js";

@@ -2,7 +2,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { afterEach } from "vitest";
 import { LivetailError } from "../../src/errors.js";
-import { createLivetail, type Livetail, type LivetailOptions } from "../../src/livetail.js";
+import { createLivetail, type Livetail } from "../../src/livetail.js";
+import type { LivetailOptions } from "../../src/livetail-options.js";
 import type { PollAnswer } from "../../src/protocol.js";
 import { memoryStore } from "../../src/store/memory.js";
 import type { LogStore } from "../../src/store.js";

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterAll, describe, expect, it } from "vitest";
-import { createLivetail, type Livetail, type LivetailOptions } from "../../src/livetail.js";
+import { createLivetail, type Livetail } from "../../src/livetail.js";
+import type { LivetailOptions } from "../../src/livetail-options.js";
 import { openCommands } from "../../src/store/redis-connection.js";
 import { request } from "../support/plain-request.js";
 import { startRedis } from "../support/redis.js";

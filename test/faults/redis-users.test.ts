@@ -1,6 +1,7 @@
 import { Redis } from "ioredis";
 import { afterAll, describe, expect, it } from "vitest";
-import { createLivetail, type Livetail, type LivetailOptions } from "../../src/livetail.js";
+import { createLivetail, type Livetail } from "../../src/livetail.js";
+import type { LivetailOptions } from "../../src/livetail-options.js";
 import { startRedis } from "../support/redis.js";
 import { until } from "./scene.js";
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { LivetailError } from "../../src/errors.js";
-import { createLivetail, type Livetail, type LivetailOptions } from "../../src/livetail.js";
+import { createLivetail, type Livetail } from "../../src/livetail.js";
+import type { LivetailOptions } from "../../src/livetail-options.js";
 import type { AppendAnswer, EndRequest, LogStore } from "../../src/store.js";
 import { eagerClock } from "../support/eager-clock.js";
 import { faultyStore } from "../support/faulty-store.js";

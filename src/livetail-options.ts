@@ -1,0 +1,98 @@
+/** What `createLivetail` takes, and what is wrong with it. */
+import type { Authorize, CorsOptions } from "./access.js";
+import type { BacklogLimits } from "./backlog.js";
+import type { Clock } from "./clock.js";
+import { LivetailError } from "./errors.js";
+import type { LogLevel } from "./protocol.js";
+import type { RedisInput } from "./store/redis.js";
+import type { LogStore, StoreLimits } from "./store.js";
+
+/** What `createLivetail` takes. Everything is optional. */
+export interface LivetailOptions extends Partial<StoreLimits>, Partial<BacklogLimits> {
+  /**
+   * An ioredis client, Cluster, URL or options: livetail opens connections of its own. Default: the environment's
+   * `REDIS_URL`, else an embedded store that serves this process only.
+   */
+  redis?: RedisInput;
+  /** A store of your own making, in place of `redis`; you close it. */
+  store?: LogStore;
+  /** Stands before every Redis key and channel. Default: the client's own. */
+  keyPrefix?: string;
+  /** Writes run ids inside braces in Redis keys. Default: true on a Cluster. */
+  hashTags?: boolean;
+  /** How long a Redis command may take. Default 2,000. */
+  commandTimeoutMs?: number;
+  /** How long a lease lasts; renewed at a third of it. Default 30,000. */
+  leaseMs?: number;
+  /** The id of this process as an owner. Default: host, process id and a random part. */
+  ownerId?: string;
+  /** Where this process can be reached, for whoever routes by `ownerOf`. Default: none. */
+  ownerUrl?: string;
+  /** Longest line in UTF-8 bytes; a longer one is cut. Default 16,384. */
+  maxLineBytes?: number;
+  /** Keys whose values are redacted, besides those of protocol §7. */
+  redactKeys?: readonly string[];
+  /** Lines of loggers below this level are not made. Default `debug`. */
+  level?: LogLevel;
+  /** How long `complete()`, `fail()`, `release()`, `flush()` and `close()` wait for the store. Default 60,000. */
+  endTimeoutMs?: number;
+  /**
+   * Hears of what went wrong: an outage once (`STORE_UNAVAILABLE`) and its end once (`STORE_RECOVERED`), a refused
+   * claim, a fenced writer, lines after the end. Must not throw. Default: a line on stderr.
+   */
+  onError?: (error: LivetailError, runId: string | null) => void;
+  /** Asked on every request. Without it only reading is possible, and the unguessable id is the capability. */
+  authorize?: Authorize;
+  /** Which pages of other origins may read. Default: none. */
+  cors?: CorsOptions;
+  /** Streams, held polls and downloads of this process. Default 10,000. */
+  maxViewers?: number;
+  /** The same of one run. Default 1,000. */
+  maxViewersPerRun?: number;
+  /** The clock and its timers. Default: the real ones. */
+  clock?: Clock;
+}
+
+/** The named options that are set. */
+export function pick(options: LivetailOptions, names: readonly string[]): Record<string, never> {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = options[name as keyof LivetailOptions];
+      return value === undefined ? [] : [[name, value as never]];
+    }),
+  );
+}
+
+const POSITIVE = [
+  "maxLines",
+  "maxBufferBytes",
+  "openTtlSeconds",
+  "endedTtlSeconds",
+  "queuedTtlSeconds",
+  "maxWaitingLines",
+  "maxWaitingBytes",
+  "maxKeptBytes",
+  "commandTimeoutMs",
+  "leaseMs",
+  "maxLineBytes",
+  "endTimeoutMs",
+  "maxViewers",
+  "maxViewersPerRun",
+] as const;
+
+/** Longer timers fire at once. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+/** Throws `INVALID_OPTION` for an option that is not valid, before anything is made of it. */
+export function checkOptions(options: LivetailOptions): void {
+  for (const name of POSITIVE) {
+    const value = options[name];
+    const most = name.endsWith("Ms") ? MAX_TIMER_MS : Number.MAX_SAFE_INTEGER;
+    if (value !== undefined && !(Number.isInteger(value) && value > 0 && value <= most)) {
+      throw new LivetailError("INVALID_OPTION", `The option ${name} must be a whole number from 1 to ${most}.`);
+    }
+  }
+  if (options.redis !== undefined && options.store !== undefined) {
+    throw new LivetailError("INVALID_OPTION", "Only one of the options redis and store can be given.");
+  }
+}
