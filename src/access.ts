@@ -85,7 +85,9 @@ export function createAccess({ authorize, cors, onError }: AccessOptions): Acces
       const header = (name: string): string | undefined => request.header(name);
       try {
         const answer = authorize({ method, url, header, raw, runId, action });
-        return typeof answer === "object" && "then" in answer ? answer.then(verdict, failed) : verdict(answer);
+        if (typeof answer !== "object" || !("then" in answer)) return verdict(answer);
+        // A promise of another library, or of another realm, is no Promise to whoever goes on with the verdict.
+        return Promise.resolve(answer).then(verdict).catch(failed);
       } catch (error) {
         return failed(error);
       }

@@ -140,7 +140,8 @@ function readCall(fields: Record<string, unknown>): Call | undefined {
   const nested = typeof metadata === "object" && metadata !== null ? (metadata as Record<string, unknown>) : undefined;
   const kind = typeof event === "string" ? event : "";
   const isLlm = kind.startsWith("llm_call_");
-  const backend = pick(fields, nested, "backend", "backend");
+  // Every line comes here, and most are about no call.
+  const backend = fields.backend ?? nested?.backend ?? undefined;
   if (!isLlm && backend === undefined) return undefined;
 
   const cost = pick(fields, nested, "cost_usd", "costUsd");

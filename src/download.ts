@@ -14,7 +14,13 @@ export interface Downloads {
   cutAll(): void;
 }
 
-const PAGE = 500;
+/** Lines in a read: few at first, then as many as make a piece. */
+const FIRST_PAGE = 16;
+const MOST_PAGE = 500;
+/** What one download holds ready, in UTF-16 units: about this much, or the first page. */
+const PIECE = 65_536;
+/** A stream ends after five minutes anyway; a download that only sips would keep its place for ever. */
+const PIECE_MS = 60_000;
 /** How often all downloads are looked after. */
 const ROUND_MS = 1000;
 
@@ -31,7 +37,7 @@ export function createDownloads(store: LogStore, clock: Clock, viewers: Viewers)
   return {
     async body(runId) {
       const from = { kind: "at", epoch: "", index: 0 } as const;
-      const first = await store.read({ runId, from, limit: PAGE, known: null });
+      const first = await store.read({ runId, from, limit: FIRST_PAGE, known: null });
       if (first === null) return null;
       return {
         attach(sink) {
@@ -75,7 +81,8 @@ class Download {
   /** So that the store leaves out the state, which nobody wants here. */
   readonly #known: ReadRequest["known"];
   #busy = false;
-  readonly #stuck = new StuckWatch();
+  #limit = FIRST_PAGE;
+  readonly #stuck = new StuckWatch(PIECE_MS);
   #ended = false;
 
   constructor(store: LogStore, clock: Clock, sink: ViewerSink, first: ReadAnswer, onEnd: () => void) {
@@ -106,7 +113,7 @@ class Download {
     this.#finish();
   }
 
-  /** Once a second: cuts off a viewer that takes nothing. */
+  /** Once a second: cuts off a viewer that takes nothing, or less than a piece a minute. */
   lookAfter(now: number): void {
     if (this.#stuck.isStuck(now, this.#sink.pendingBytes)) this.cut();
   }
@@ -129,6 +136,7 @@ class Download {
         if (this.#next < this.#end) text += `${JSON.stringify(parseLine(line, this.#next))}\n`;
         this.#next += 1;
       }
+      if (text !== "") this.#limit = pageFor(text.length / page.lines.length);
       if (text !== "" && !this.#sink.write(text)) this.#stuck.fill(this.#clock.now());
       if ((this.#next >= this.#end || page.lines.length === 0) && this.#finish()) this.#sink.end();
     }
@@ -138,7 +146,7 @@ class Download {
     return this.#store.read({
       runId: this.#runId,
       from: { kind: "at", epoch: this.#epoch, index: this.#next },
-      limit: PAGE,
+      limit: this.#limit,
       known: this.#known,
     });
   }
@@ -150,4 +158,9 @@ class Download {
     this.#onEnd();
     return true;
   }
+}
+
+/** How many lines of this length make a piece. */
+function pageFor(lineLength: number): number {
+  return Math.max(1, Math.min(MOST_PAGE, Math.floor(PIECE / lineLength)));
 }

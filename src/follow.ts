@@ -2,7 +2,7 @@
 import type { Clock } from "./clock.js";
 import { LivetailError } from "./errors.js";
 import { UNKNOWN_RUN_MS } from "./poll.js";
-import { formatCursor, type Gap, type LogEntry, type Reset, type RunState } from "./protocol.js";
+import { formatCursor, type Gap, GONE_RUN_MS, type LogEntry, type Reset, type RunState } from "./protocol.js";
 import type { RunFeed } from "./run-feed.js";
 import { BEGINNING, type From, gapAt, type Position, positionOf, resetAt, stepAt } from "./run-view.js";
 
@@ -24,9 +24,6 @@ export type FollowEvent =
   | { type: "unavailable" }
   /** The last one. */
   | { type: "end"; state: RunState; cursor: string };
-
-/** How long a viewer waits for a run that was seen and is gone: one lease and one grace. */
-export const VANISHED_RUN_MS = 60_000;
 
 /** Lines taken at a time. */
 const PAGE = 500;
@@ -74,7 +71,7 @@ async function* events(
       continue;
     }
     missingSince = null;
-    patienceMs = VANISHED_RUN_MS;
+    patienceMs = GONE_RUN_MS;
     position ??= positionOf(view, from);
     const step = stepAt(view, position);
     if (step === "reset") {

@@ -5,6 +5,7 @@
 import type { Clock } from "./clock.js";
 import type { CurrentRun, LogSink } from "./context.js";
 import { createTotals, type Totals } from "./cost.js";
+import type { Deadlines } from "./deadlines.js";
 import { LivetailError } from "./errors.js";
 import type { LayerChange } from "./layers.js";
 import { toLayerStatus } from "./layers.js";
@@ -12,7 +13,8 @@ import { StructuredLogger } from "./logger.js";
 import type { LeaseHolder, Owner } from "./owner.js";
 import { plainText } from "./plain-text.js";
 import type { LayerStatus, LogLevel, TerminalStatus } from "./protocol.js";
-import { Writer, type WriterEvents, type WriterHost } from "./writer.js";
+import { Writer } from "./writer.js";
+import type { WriterEvents, WriterHost } from "./writer-host.js";
 
 /** What comes along with every answer is bounded, in UTF-16 units: subjects, operations and layers' names; messages. */
 export const MAX_NAME_LENGTH = 256;
@@ -28,7 +30,7 @@ export interface RunHost extends WriterHost {
   readonly clock: Clock;
   readonly owner: Owner;
   /** How long `complete()`, `fail()` and `release()` wait for the store. */
-  readonly endTimeoutMs: number;
+  readonly endDeadlines: Deadlines;
   /** The claim of a run succeeded: it is the one of its id here. */
   claimed(handle: Handle): void;
   /** A handle writes no more lines. */
@@ -112,9 +114,9 @@ export class Handle implements CurrentRun, LogSink {
 
   /** Counts the cost that an entry of the line will show: the value's own, else the metadata's. */
   #countLine(value: unknown, metadata: unknown): void {
-    const fields = typeof value === "object" && value !== null && !(value instanceof Error) ? value : null;
     const more = typeof metadata === "object" && metadata !== null ? metadata : null;
     try {
+      const fields = typeof value === "object" && value !== null && !(value instanceof Error) ? value : null;
       if (fields === null) this.totals.count((more ?? {}) as Record<string, unknown>);
       else this.totals.count(more === null ? (fields as Record<string, unknown>) : { ...fields, metadata: more });
     } catch {
@@ -158,9 +160,9 @@ export class Handle implements CurrentRun, LogSink {
   /** Waits for `work` at most `endTimeoutMs`, and keeps the process alive as long; false when it took longer. */
   protected within(work: Promise<unknown>): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), this.host.endTimeoutMs);
+      const cancel = this.host.endDeadlines.add(() => resolve(false));
       void work.then(() => {
-        clearTimeout(timer);
+        cancel();
         resolve(true);
       });
     });
@@ -214,8 +216,10 @@ export class JoinedRun extends Handle implements LeaseHolder {
     super.layer(name, status, message, metadata);
   }
 
-  /** It has no lease. */
-  async heartbeat(): Promise<void> {}
+  /** It has no lease; but what the store lost of its lines, only it can send again. */
+  async heartbeat(): Promise<void> {
+    if (this.writer.stopped === null) await this.writer.heartbeat();
+  }
 
   /** Whoever goes on after the end is told of it once: only what was idle is forgotten. */
   protected override onEnded(): void {}

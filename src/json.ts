@@ -2,7 +2,7 @@
  * Any value → JSON text that says what it was: secrets redacted, nothing thrown, its size bounded while it is
  * written. Each property is read once. What JSON has no word for is described in one; what is lost is noted.
  */
-import { cutText, type KeyTable, REDACTED } from "./redact.js";
+import { cutText, HIDDEN, type KeyTable, REDACTED } from "./redact.js";
 
 /** Objects within objects beyond this are not written: nobody reads them, and readers recurse. */
 const MAX_DEPTH = 32;
@@ -102,6 +102,15 @@ export function kindOf(value: object): ObjectKind {
     if (!hasToJson(value) && Object.keys(value).length === 0) return "opaque";
   }
   return hasToJson(value) ? "json" : "fields";
+}
+
+/** Whether a value is an Error, of this realm or another. Never throws: a proxy that does is none. */
+export function isError(value: unknown): value is Error {
+  try {
+    return typeof value === "object" && value !== null && kindOf(value) === "error";
+  } catch {
+    return false;
+  }
 }
 
 function hasToJson(value: object): boolean {
@@ -228,7 +237,7 @@ function writeMap(w: Writing, map: Map<unknown, unknown>): string {
       break;
     }
   }
-  if (!named) return writeItems(w, map, map.size);
+  if (!named) return writeItems(w, pairsOf(w, map), map.size);
   let text = "";
   for (const [name, member] of map as Map<string, unknown>) {
     if (w.room < 0) {
@@ -238,6 +247,11 @@ function writeMap(w: Writing, map: Map<unknown, unknown>): string {
     text += writeFields(w, { [name]: member }, [name]);
   }
   return wrap(text);
+}
+
+/** The entries of a map without its secrets. */
+function* pairsOf(w: Writing, map: Map<unknown, unknown>): Generator<readonly [unknown, unknown]> {
+  for (const [key, member] of map) yield [key, typeof key === "string" && w.keys(key).secret ? HIDDEN : member];
 }
 
 function writeJson(w: Writing, value: object): string | undefined {

@@ -79,9 +79,11 @@ export class LayerOutbox {
 
   /** What was sent is stored, or `other` is, and ours has to be merged into that. */
   answered(other: string | null): void {
+    const evicted = other === "" && this.#stored !== "";
     this.#stored = other ?? this.#inFlight?.text ?? this.#stored;
     if (other === null) this.#inFlight = null;
     else this.putBack();
+    if (evicted) this.sayAgain();
   }
 
   /** What was sent did not get through: it waits again, under what was said since. */

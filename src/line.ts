@@ -62,9 +62,15 @@ function toEntry(line: Parsed, whole: string, index: number): LogEntry {
   }
   takeError(entry, fields.error ?? fields.err);
   takeMetadata(entry, fields.metadata, rest);
-  entry.message = line.message ?? (said === undefined ? describeEntry(entry) || whole.trim() : String(fields[said]));
+  entry.message = line.message ?? (said === undefined ? described(entry, whole) : String(fields[said]));
   if (text !== undefined && entry.message !== text) entry.raw = text;
   return entry;
+}
+
+/** The message of an entry whose line has none; the line itself where nothing else can be read. */
+function described(entry: LogEntry, whole: string): string {
+  const text = describeEntry(entry);
+  return text.trim() === "" ? whole.trim() : text;
 }
 
 /** Fields that are read in a way of their own. */

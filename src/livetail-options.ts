@@ -2,6 +2,7 @@
 import type { Authorize, CorsOptions } from "./access.js";
 import type { BacklogLimits } from "./backlog.js";
 import type { Clock } from "./clock.js";
+import { CLOSE_SIGNALS, type CloseSignal } from "./close-on-signals.js";
 import { LivetailError } from "./errors.js";
 import type { LogLevel } from "./protocol.js";
 import type { RedisInput } from "./store/redis.js";
@@ -36,6 +37,19 @@ export interface LivetailOptions extends Partial<StoreLimits>, Partial<BacklogLi
   level?: LogLevel;
   /** How long `complete()`, `fail()`, `release()`, `flush()` and `close()` wait for the store. Default 60,000. */
   endTimeoutMs?: number;
+  /**
+   * Gives runs that are open at `close()` back (`queued`, for another process to adopt) instead of failing them as
+   * `OWNER_CLOSED`; for the workers of a queue. One that was asked to cancel ends as cancelled either way. A run's
+   * own option stands above it. Default false.
+   */
+  releaseOnClose?: boolean;
+  /**
+   * Calls `close()` at the first of these signals (SIGTERM, SIGINT, SIGHUP, SIGQUIT), at most for `endTimeoutMs`, and
+   * then lets the process end by that signal, as it would have without livetail: by exit code 143 after SIGTERM. If
+   * something else in the process listens for the signal too, ending the process is left to that. A second signal
+   * ends it at once. Default: none.
+   */
+  closeOnSignals?: readonly CloseSignal[];
   /**
    * Hears of what went wrong: an outage once (`STORE_UNAVAILABLE`) and its end once (`STORE_RECOVERED`), a refused
    * claim, a fenced writer, lines after the end. Must not throw. Default: a line on stderr.
@@ -91,6 +105,10 @@ export function checkOptions(options: LivetailOptions): void {
     if (value !== undefined && !(Number.isInteger(value) && value > 0 && value <= most)) {
       throw new LivetailError("INVALID_OPTION", `The option ${name} must be a whole number from 1 to ${most}.`);
     }
+  }
+  for (const signal of options.closeOnSignals ?? []) {
+    if (CLOSE_SIGNALS.includes(signal)) continue;
+    throw new LivetailError("INVALID_OPTION", `The option closeOnSignals takes ${CLOSE_SIGNALS.join(", ")}.`);
   }
   if (options.redis !== undefined && options.store !== undefined) {
     throw new LivetailError("INVALID_OPTION", "Only one of the options redis and store can be given.");

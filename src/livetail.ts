@@ -6,11 +6,14 @@ import { hostname } from "node:os";
 import { readAsset } from "./assets.js";
 import { Backlog } from "./backlog.js";
 import { systemClock } from "./clock.js";
+import { closeOnSignals } from "./close-on-signals.js";
 import { currentRun as contextRun, withRun } from "./context.js";
+import { Deadlines } from "./deadlines.js";
 import { LivetailError } from "./errors.js";
 import { type Handle, JoinedRun, type LayerMetadata, MAX_NAME_LENGTH, type RunHost } from "./handle.js";
 import { createHandler, type Handler } from "./handler.js";
 import { checkOptions, type LivetailOptions, pick } from "./livetail-options.js";
+import { Outage } from "./outage.js";
 import { Owner } from "./owner.js";
 import { plainText } from "./plain-text.js";
 import { isRunId, type LayerStatus, type OwnerInfo } from "./protocol.js";
@@ -22,6 +25,7 @@ import { createLineEncoder } from "./serialize.js";
 import { memoryStore } from "./store/memory.js";
 import { redisStore } from "./store/redis.js";
 import { type CancelAnswer, type LogStore, STORE_LIMITS } from "./store.js";
+import { TurnQueue } from "./turn-queue.js";
 
 /** A log callback: a message (or an object, or an Error) with metadata. Never throws. */
 export type LogCallback = (message: unknown, metadata?: Record<string, unknown>) => void;
@@ -59,7 +63,10 @@ export interface Livetail {
   ownerOf(runId: string): Promise<OwnerInfo | null>;
   /** Asks the owner of a run, wherever it is, to stop. Rejects with `STORE_UNAVAILABLE`. */
   cancelRun(runId: string): Promise<CancelAnswer>;
-  /** Ends streams, fails runs that are still open (`OWNER_CLOSED`), flushes, and frees what was made. Never rejects. */
+  /**
+   * Ends streams, fails runs that are still open (`OWNER_CLOSED`) or gives them back (`releaseOnClose`), stores what
+   * waits, and frees what was made. Resolves when the store has it, at most after `endTimeoutMs`; never rejects.
+   */
   close(): Promise<void>;
 }
 
@@ -131,8 +138,8 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
   });
   const runs = new Map<string, Run>();
   const joined = new Map<string, JoinedRun>();
-  let away = false;
   let closed = false;
+  let disposed = false;
 
   const host: RunHost = {
     store,
@@ -142,24 +149,14 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
     owner,
     maxLines: options.maxLines ?? STORE_LIMITS.maxLines,
     maxBufferBytes: options.maxBufferBytes ?? STORE_LIMITS.maxBufferBytes,
-    endTimeoutMs: options.endTimeoutMs ?? 60_000,
+    endDeadlines: new Deadlines(options.endTimeoutMs ?? 60_000),
     now: clock.now,
     newEpoch: () => randomId(12),
-    atTurnEnd: setImmediate,
-    later: (delayMs, work) => void clock.after(delayMs, work),
-    get storeIsAway() {
-      return away;
-    },
-    storeAnswered() {
-      if (!away) return;
-      away = false;
-      report(new LivetailError("STORE_RECOVERED"));
-    },
-    storeFailed(error) {
-      if (away || closed) return;
-      away = true;
-      report(error);
-    },
+    outage: new Outage(clock.after, (error) => {
+      // While it closes, too: what cannot be stored now is lost.
+      if (!disposed) report(error);
+    }),
+    turns: new TurnQueue(),
     report,
     claimed(handle) {
       if (handle instanceof Run) runs.set(handle.id, handle);
@@ -197,6 +194,7 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
     const level = runOptions.level ?? options.level;
     const [subject, name] = [plainText(subjectId, MAX_NAME_LENGTH), plainText(operation, MAX_NAME_LENGTH)];
     const run = new Run(host, subject, name, id, {
+      ...pick(options, ["releaseOnClose"]),
       ...runOptions,
       ...(level === undefined ? {} : { level }),
     });
@@ -227,13 +225,21 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
     handler.close();
     const handles = [...joined.values(), ...runs.values()];
     await Promise.all(handles.map((handle) => (handle instanceof Run ? handle.abandon() : handle.flush())));
+    disposed = true;
     owner.close();
     reader.close();
     // Some may have come while the last lines were stored.
     handler.closeViewers();
     for (const handle of handles) handle.dispose();
     if (options.store === undefined) await store.close();
+    // Last: a signal that comes meanwhile waits for all this.
+    stopListening();
   };
+  const close = (): Promise<void> => {
+    closing ??= shutDown();
+    return closing;
+  };
+  const stopListening = closeOnSignals(options.closeOnSignals ?? [], close);
 
   const runOperation: Livetail["runOperation"] = async (subjectId, operation, fn, runOptions) => {
     const run = create(subjectId, operation, runOptions);
@@ -289,10 +295,7 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
       return { id: run.owner || null, url: run.ownerUrl || null, state: ownerState(run, now), attempt: run.attempt };
     },
     cancelRun,
-    close() {
-      closing ??= shutDown();
-      return closing;
-    },
+    close,
   };
 }
 

@@ -3,7 +3,7 @@
  * calls of a model are counted.
  */
 import { currentRun, type LogSink } from "./context.js";
-import { errorText, kindOf } from "./json.js";
+import { errorText, isError, kindOf } from "./json.js";
 import type { CostSource, LayerStatus, LogLevel } from "./protocol.js";
 import { createLineEncoder, type LineEncoder } from "./serialize.js";
 
@@ -279,12 +279,7 @@ function join(own: EventFields, others: EventFields | undefined): EventFields {
 
 /** An error as a line takes it: an Error as it is, anything else as text. */
 function asError(error: unknown): unknown {
-  try {
-    if (typeof error === "object" && error !== null && kindOf(error) === "error") return error;
-  } catch {
-    // Whatever a proxy threw, errorText finds words for it.
-  }
-  return errorText(error);
+  return isError(error) ? error : errorText(error);
 }
 
 /** A closed pipe must not end the process: its error is taken where it is reported, as console.log does. */

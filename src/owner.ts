@@ -10,10 +10,8 @@ import type { LogStore, OwnerLease } from "./store.js";
 /** A handle that wants its lease renewed. */
 export interface LeaseHolder {
   readonly id: string;
-  /** Renews the lease; never rejects. */
+  /** Renews the lease, and learns whether somebody asked for a cancel; never rejects. */
   heartbeat(): Promise<void>;
-  /** Somebody asked for a cancel. */
-  onCancelRequested(): void;
   /** True when nothing is left to renew or to send again. */
   settled(now: number): boolean;
 }
@@ -56,7 +54,8 @@ export class Owner {
   enter(holder: LeaseHolder): void {
     this.#holders.add(holder);
     this.#unwatch ??= this.#options.store.watchOwner(this.lease.id, (runId) => {
-      for (const each of this.#holders) if (each.id === runId) each.onCancelRequested();
+      // The store says whether it is so: a channel is heard in all databases of a Redis, with runs of the same id.
+      for (const each of this.#holders) if (each.id === runId) void each.heartbeat();
     });
   }
 

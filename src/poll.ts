@@ -24,10 +24,6 @@ export interface Waiting {
 /** How long a viewer waits for a run that is not stored yet, in milliseconds. */
 export const UNKNOWN_RUN_MS = 10_000;
 
-/** Which answers are worth remembering: what polls were held for, not pages of history. */
-const SHARED_TEXT = 65_536;
-const SHARED_TEXTS = 16;
-
 /**
  * A `PollAnswer` as JSON text. `asked` is the number of reads that the process had begun when the request came.
  * Rejects with `RUN_NOT_FOUND` (a run that is not stored yet is waited for as the ask says, at most 10 s) and
@@ -44,7 +40,7 @@ export function poll(
   const { from, limit, waitMs } = ask;
   if (view === null) return pollLater(feed, ask, asked, clock, waiting);
   if (from.kind === "cursor" && from.text === view.cursor) {
-    if (view.terminal || (waitMs === 0 && feed.unavailable === null)) return idleText(view, feed.paceMs);
+    if (view.next >= view.expected || (waitMs === 0 && feed.unavailable === null)) return idleText(view, feed.paceMs);
   } else {
     const place = placeIn(view, from);
     if (place.step === "lines" && !place.doubtful && feed.keeps(place.next)) {
@@ -80,13 +76,16 @@ async function pollLater(feed: RunFeed, ask: PollAsk, asked: number, clock: Cloc
       await feed.fresh(asked);
       if (feed.unavailable !== null) throw feed.unavailable;
     } else if (place.step === "lines") {
+      const isHistory = !feed.keeps(place.next);
       const lines = await feed.lines(place.next, ask.limit);
-      if (lines !== null) return placeText(view, place, lines.entries, feed.paceMs);
+      if (lines !== null) return placeText(view, place, lines.entries, feed.paceMs, isHistory);
     } else {
-      if (feed.unavailable !== null && !view.terminal) throw feed.unavailable;
+      // A run that has ended may still be on its way here, page by page: then there is something to wait for.
+      const finished = place.step === "finished";
+      if (feed.unavailable !== null && !finished) throw feed.unavailable;
       state ??= view.state;
       const news = isNews(view, ask.from) || place.gap !== null || place.reset !== null || view.state !== state;
-      if (view.terminal || news || !(await hold(waitMs))) return placeText(view, place, [], feed.paceMs);
+      if (finished || news || !(await hold(waitMs))) return placeText(view, place, [], feed.paceMs);
     }
   }
 }
@@ -126,23 +125,28 @@ function isNews(view: RunView, from: From): boolean {
 
 /** The one answer to everybody who has all of a view. */
 function idleText(view: RunView, paceMs: number): string {
-  let text = view.answers.get(paceMs);
-  if (text === undefined) {
-    text = pageText(view, "", view.next, null, null, paceMs);
-    view.answers.set(paceMs, text);
-  }
+  const known = view.answers.get(paceMs);
+  if (known !== undefined) return known;
+  const text = pageText(view, "", view.next, null, null, paceMs);
+  view.answers.keep(paceMs, text);
   return text;
 }
 
-function placeText(view: RunView, { next, gap, reset }: Place, entries: readonly string[], paceMs: number): string {
+function placeText(
+  view: RunView,
+  { next, gap, reset }: Place,
+  entries: readonly string[],
+  paceMs: number,
+  isHistory = false,
+): string {
   const to = next + entries.length;
   const make = (): string => pageText(view, entries.join(","), to, gap, reset, paceMs);
-  if (gap !== null || reset !== null) return make();
+  if (isHistory || gap !== null || reset !== null) return make();
   // Polls that were held at one position are all answered with the same text.
   const key = `${next}-${to}-${paceMs}`;
   const known = view.answers.get(key);
   if (known !== undefined) return known;
   const text = make();
-  if (text.length <= SHARED_TEXT && view.answers.size < SHARED_TEXTS) view.answers.set(key, text);
+  view.answers.keep(key, text);
   return text;
 }

@@ -260,6 +260,9 @@ export const LIMITS = {
   streamMaxMs: 300_000,
 } as const;
 
+/** How long whoever has seen a run waits for it when it is gone: one lease and one grace. Its owner may create it again. */
+export const GONE_RUN_MS = 60_000;
+
 const RUN_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
 /** Whether `id` may name a run: 1 to 128 of `[A-Za-z0-9._:-]`, beginning with a letter or digit, not with `owner:`. */

@@ -66,16 +66,32 @@ function readWaitMs(query: string): number {
  */
 export function parameter(query: string, name: string): string | null {
   let found: string | null = null;
+  const encoded = query.includes("%");
   for (let at = 0; at < query.length; ) {
     const stop = query.indexOf("&", at);
     const end = stop === -1 ? query.length : stop;
-    if (query.startsWith(name, at) && (query[at + name.length] === "=" || at + name.length === end)) {
+    let named = at + name.length;
+    if (!query.startsWith(name, at) || (query[named] !== "=" && named !== end)) {
+      named = encoded ? at + encodedLength(query.slice(at, end), name) : at;
+    }
+    if (named > at) {
       if (found !== null) throw invalid(name, "is given more than once");
-      found = decode(query.slice(at + name.length + 1, end), name);
+      found = decode(query.slice(named + 1, end), name);
     }
     at = end + 1;
   }
   return found;
+}
+
+/** How long the name of a pair is if it is `name` percent-encoded, as a proxy may spell it; 0 for any other name. */
+function encodedLength(pair: string, name: string): number {
+  const key = pair.split("=", 1)[0] as string;
+  if (!key.includes("%")) return 0;
+  try {
+    return decodeURIComponent(key) === name ? key.length : 0;
+  } catch {
+    return 0;
+  }
 }
 
 function decode(text: string, name: string): string {

@@ -118,9 +118,18 @@ export function createReader(options: ReaderOptions): Reader {
     return feed;
   };
 
-  /** A feed that found no run goes at once, so that guessed ids leave nothing behind. */
-  const dropIfEmpty = (feed: RunFeed): void => {
-    if (feed.absent && feed.changes.listeners === 0 && feeds.get(feed.runId) === feed) drop(feed);
+  /** The feed of a run for somebody who asks it now, and calls `leave` afterwards. */
+  const enter = (runId: string, from: From): RunFeed => {
+    const feed = open(runId, from);
+    feed.askers += 1;
+    return feed;
+  };
+
+  /** A feed that found no run goes with the last who asked, so that guessed ids leave nothing behind. */
+  const leave = (feed: RunFeed): void => {
+    feed.askers -= 1;
+    const unused = feed.askers === 0 && feed.changes.listeners === 0;
+    if (feed.absent && unused && feeds.get(feed.runId) === feed) drop(feed);
   };
 
   return {
@@ -128,15 +137,17 @@ export function createReader(options: ReaderOptions): Reader {
       const asked = reads;
       const feed = open(runId, ask.from);
       const answer = poll(feed, ask, asked, clock, waiting);
-      return typeof answer === "string" ? answer : answer.finally(() => dropIfEmpty(feed));
+      if (typeof answer === "string") return answer;
+      feed.askers += 1;
+      return answer.finally(() => leave(feed));
     },
 
     async *follow(runId, options = {}) {
-      const feed = open(runId, options.from ?? BEGINNING);
+      const feed = enter(runId, options.from ?? BEGINNING);
       try {
         yield* follow(feed, reads, clock, options);
       } finally {
-        dropIfEmpty(feed);
+        leave(feed);
       }
     },
 
@@ -154,16 +165,19 @@ export function createReader(options: ReaderOptions): Reader {
     feed: open,
 
     async arrival(runId, from, waiting = {}) {
-      const feed = open(runId, from);
-      const until = clock.now() + UNKNOWN_RUN_MS;
-      await feed.ready();
-      while (feed.view === null && feed.unavailable === null) {
-        const leftMs = until - clock.now();
-        if (leftMs > 0 && waiting.over !== true && (await feed.changes.wait(leftMs, waiting.signal))) continue;
-        dropIfEmpty(feed);
-        throw new LivetailError("RUN_NOT_FOUND");
+      const feed = enter(runId, from);
+      try {
+        const until = clock.now() + UNKNOWN_RUN_MS;
+        await feed.ready();
+        while (feed.view === null && feed.unavailable === null) {
+          const leftMs = until - clock.now();
+          if (leftMs > 0 && waiting.over !== true && (await feed.changes.wait(leftMs, waiting.signal))) continue;
+          throw new LivetailError("RUN_NOT_FOUND");
+        }
+        return feed;
+      } finally {
+        leave(feed);
       }
-      return feed;
     },
 
     refresh(runId) {

@@ -20,8 +20,9 @@ const SECRET_NAMES = [
 
 const SPECIAL_NAMES = new Set(["timestamp", "level", "event", "truncated", "metadata", "error", "err"]);
 
-/** What stands in place of a secret, as JSON text. */
-export const REDACTED = '"[redacted]"';
+/** What stands in place of a secret, and the same as JSON text. */
+export const HIDDEN = "[redacted]";
+export const REDACTED = `"${HIDDEN}"`;
 
 /** A longer name is cut, in UTF-16 units. */
 const MAX_NAME = 256;

@@ -13,6 +13,7 @@ import { LineWindow } from "./line-window.js";
 import { type BackendStats, formatCursor, isTerminal, type LayerMap, LIMITS } from "./protocol.js";
 import { expectedCount, orNull, ownerState, runState } from "./run-state.js";
 import type { From, RunView } from "./run-view.js";
+import { SharedAnswers } from "./shared-answers.js";
 import { type Lines, SharedFrames } from "./shared-frames.js";
 import { SharedPages } from "./shared-pages.js";
 import type { Hint, LogStore, ReadAnswer, ReadRequest } from "./store.js";
@@ -60,6 +61,8 @@ export class RunFeed {
   lastRead = 0;
   /** When somebody polled last. */
   lastUsed: number;
+  /** How many ask it now and have no answer yet: it must not be closed under them. */
+  askers = 0;
 
   readonly #options: FeedOptions;
   readonly #unwatch: () => void;
@@ -168,6 +171,7 @@ export class RunFeed {
     this.#closed = true;
     this.unavailable ??= new LivetailError("STORE_UNAVAILABLE", "Runs are not read any more.");
     this.#unwatch();
+    this.view?.answers.close();
     this.#restart(0);
     this.changes.sendAway();
   }
@@ -281,8 +285,9 @@ export class RunFeed {
       expected: expectedCount(run) ?? Number.POSITIVE_INFINITY,
       state: sameState ? before.state : JSON.stringify(runState(run, owner, this.#layers, this.#stats)),
       cursor: formatCursor(run.epoch, this.#window.next, run.version),
-      answers: new Map(),
+      answers: new SharedAnswers(this.#options.onKept),
     };
+    before?.answers.close();
     return true;
   }
 
@@ -290,6 +295,7 @@ export class RunFeed {
     const changed = !this.absent;
     this.absent = true;
     if (this.view !== null) {
+      this.view.answers.close();
       this.view = null;
       this.#known = null;
       this.#holding = false;
@@ -317,6 +323,7 @@ export class RunFeed {
     this.#options.onKept(-this.#window.bytes);
     this.#window = new LineWindow(at);
     this.#pages.clear();
+    this.view?.answers.clear();
     this.frames.clear();
   }
 
@@ -342,7 +349,11 @@ export class RunFeed {
       // They were trimmed in the meantime, up to what is kept here.
       const now = this.view;
       const first = Math.min(Math.max(run.first, from + 1), this.#window.first);
-      if (now?.epoch === view.epoch && first > now.first) this.view = { ...now, first };
+      if (now?.epoch === view.epoch && first > now.first) {
+        // The answers so far say that the run begins elsewhere.
+        now.answers.close();
+        this.view = { ...now, first, answers: new SharedAnswers(this.#options.onKept) };
+      }
       return null;
     }
     const entries: string[] = [];

@@ -1,5 +1,6 @@
 /** What a process knows of a run at one moment, and what that means for a viewer at some position. Pure. */
 import { type Cursor, formatCursor, type Gap, type Reset } from "./protocol.js";
+import type { SharedAnswers } from "./shared-answers.js";
 
 /** A run as one process sees it. Never changed, only replaced. */
 export interface RunView {
@@ -24,7 +25,7 @@ export interface RunView {
   /** The cursor of a viewer that has all of it. */
   readonly cursor: string;
   /** Answers made from it, for others who ask the same. */
-  readonly answers: Map<string | number, string>;
+  readonly answers: SharedAnswers;
 }
 
 /** Where a viewer wants to begin. */

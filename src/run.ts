@@ -2,20 +2,21 @@
  * A run: one execution of one operation on one subject, and the handle that writes it. Everything here returns at
  * once or resolves; nothing throws or rejects into the operation because of the store.
  */
-import { backOffMs } from "./back-off.js";
 import { LivetailError } from "./errors.js";
 import { Handle, type LayerMetadata, MAX_MESSAGE_LENGTH, MAX_NAME_LENGTH, type RunHost } from "./handle.js";
-import { errorMessage, readMember } from "./json.js";
+import { errorMessage, isError, readMember } from "./json.js";
 import type { LeaseHolder } from "./owner.js";
 import { plainText } from "./plain-text.js";
 import { isTerminal, type LayerStatus, type LogLevel, type RunStatus, type TerminalStatus } from "./protocol.js";
 import type { ClaimAnswer, RunBirth } from "./store.js";
-import type { Closing, WriterEvents } from "./writer.js";
+import type { Closing, WriterEvents } from "./writer-host.js";
 
 /** Results are stored up to this size. */
 const MAX_RESULT_BYTES = 1_048_576;
 /** An ended run stays in the heartbeat for a lease and the grace, so that a failover that lost the end gets it again. */
 const AFTER_END_LEASES = 2;
+/** What a claim costs, in the measure of the turn queue. */
+const CLAIM_WEIGHT = 8192;
 
 /** What became of the end of a run. */
 export interface EndOutcome {
@@ -37,6 +38,8 @@ export interface RunOptions {
   handOver?: boolean;
   /** Claim in spite of another owner's live lease. Default false. */
   takeOver?: boolean;
+  /** Give the run back, if it is open when its livetail closes, instead of failing it. Default: the livetail's option. */
+  releaseOnClose?: boolean;
   /** Lines of the logger below this level are not made. Default `debug`. */
   level?: LogLevel;
 }
@@ -127,7 +130,7 @@ export class Run extends Handle implements LeaseHolder {
    * is also its last line, with the traceback, and its `code` the run's `error_code`. Resolves like `complete`.
    */
   fail(error: unknown): Promise<EndOutcome> {
-    const fault = error instanceof Error ? error : null;
+    const fault = isError(error) ? error : null;
     const message = plainText(fault === null ? error : errorMessage(fault), MAX_MESSAGE_LENGTH);
     const code = fault === null ? undefined : readMember(fault, "code");
     const status = this.cancelled ? "cancelled" : "failed";
@@ -149,12 +152,13 @@ export class Run extends Handle implements LeaseHolder {
       : this.#end({ kind: "release" });
   }
 
-  /** Ends the run, if it is open, because its process closes. */
+  /** Ends the run, if it is open, because its process closes; or gives it back, with `releaseOnClose`. */
   abandon(): Promise<EndOutcome> {
-    if (this.#endedAt > 0) return this.#end({ kind: "release" });
+    if (this.#endedAt > 0 || this.#options.releaseOnClose === true) return this.release();
     const error = "The process that executed the run closed livetail.";
-    this.#closeLayers("failed");
-    return this.#end({ kind: "end", status: "failed", error, errorCode: "OWNER_CLOSED", result: null });
+    const status = this.cancelled ? "cancelled" : "failed";
+    this.#closeLayers(status === "failed" ? "failed" : "skipped");
+    return this.#end({ kind: "end", status, error, errorCode: "OWNER_CLOSED", result: null });
   }
 
   heartbeat(): Promise<void> {
@@ -183,7 +187,7 @@ export class Run extends Handle implements LeaseHolder {
   }
 
   async #claim(): Promise<void> {
-    const { store, encoder, owner } = this.host;
+    const { store, encoder, owner, outage, turns } = this.host;
     const request = {
       runId: this.id,
       producer: this.writer.producer,
@@ -195,13 +199,21 @@ export class Run extends Handle implements LeaseHolder {
     };
     for (let failures = 0; ; failures++) {
       let answer: ClaimAnswer;
+      const { mark } = outage;
       try {
         answer = await store.claim(request);
-        this.host.storeAnswered();
+        outage.answered(mark, true);
       } catch (error) {
         if (!(error instanceof LivetailError) || error.code !== "STORE_UNAVAILABLE") throw this.#refuse(error);
-        this.host.storeFailed(error);
-        await new Promise<void>((resolve) => this.host.later(backOffMs(failures), resolve));
+        outage.failed(mark, error);
+        await new Promise<void>((resolve) =>
+          outage.tryLater(failures, () =>
+            turns.add(() => {
+              resolve();
+              return CLAIM_WEIGHT;
+            }),
+          ),
+        );
         if (this.writer.stopped !== null) throw new LivetailError("CLOSED");
         continue;
       }

@@ -5,8 +5,7 @@
  */
 import type { Clock } from "./clock.js";
 import { type LiveBody, NO_VIEWER, type ViewerSink } from "./exchange.js";
-import { VANISHED_RUN_MS } from "./follow.js";
-import { formatCursor, LIMITS } from "./protocol.js";
+import { formatCursor, GONE_RUN_MS, LIMITS } from "./protocol.js";
 import type { RunFeed } from "./run-feed.js";
 import { type From, gapAt, type Position, positionOf, type RunView, resetAt, stepAt } from "./run-view.js";
 import type { Frames } from "./shared-frames.js";
@@ -159,7 +158,7 @@ class Stream {
 
     if (this.#stuck.isStuck(now, this.#sink.pendingBytes)) {
       if (this.#finish()) this.#sink.destroy();
-    } else if (now - this.#begunAt >= LIMITS.streamMaxMs || now - (this.#missingSince ?? now) >= VANISHED_RUN_MS) {
+    } else if (now - this.#begunAt >= LIMITS.streamMaxMs || now - (this.#missingSince ?? now) >= GONE_RUN_MS) {
       this.end();
     } else if (ping && !this.#stuck.full) {
       this.#write(PING);

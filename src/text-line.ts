@@ -93,12 +93,14 @@ function readStamp(line: TextLine): void {
   if (timestamp !== undefined) line.timestamp = timestamp;
   // A coloured text keeps its beginning: nothing could be taken out of it without breaking the colours.
   if (plain !== line.message) return;
-  line.message = plain.slice(match[0].length);
-  if (stamped === null) return;
-  const module = MODULE.exec(line.message.slice(0, 132));
-  if (module === null) return;
-  line.module = module[1] as string;
-  line.message = line.message.slice(module[0].length);
+  let rest = plain.slice(match[0].length);
+  const module = stamped === null ? null : MODULE.exec(rest.slice(0, 132));
+  if (module !== null) {
+    line.module = module[1] as string;
+    rest = rest.slice(module[0].length);
+  }
+  // A text that says nothing else is its own message.
+  if (rest.trim() !== "") line.message = rest;
 }
 
 /** The text after the colour codes (`ESC [ … m`) that it begins with. */

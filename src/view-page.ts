@@ -57,7 +57,8 @@ try {
       const byOrder = Object.entries(layers).sort(([, a], [, b]) => a.order - b.order);
       $("layers").replaceChildren(...byOrder.map(([name, layer]) => {
         const progress = layer.total === undefined ? "" : " " + (layer.current ?? 0) + "/" + layer.total;
-        return element("li", layer.status, name + ": " + layer.status + progress);
+        // A name that turns the direction of writing must not turn what is said of it.
+        return element("li", layer.status, element("bdi", "", name), ": " + layer.status + progress);
       }));
     },
     onBackendStats({ total }) {

@@ -4,72 +4,22 @@
  *
  *   push → unsent → (a batch: numbered) → in flight → acknowledged, kept for sending again → forgotten
  */
-import { backOffMs } from "./back-off.js";
-import type { Backlog, BacklogMember } from "./backlog.js";
+import type { BacklogMember } from "./backlog.js";
 import type { Totals } from "./cost.js";
 import { LivetailError } from "./errors.js";
 import { LayerOutbox } from "./layer-outbox.js";
 import type { LayerChange } from "./layers.js";
 import { LineQueue, sizeOf } from "./line-queue.js";
 import { type Batch, NumberedLines } from "./numbered-lines.js";
-import type { LayerMap, TerminalStatus } from "./protocol.js";
-import type { LineEncoder } from "./serialize.js";
-import type {
-  AppendAnswer,
-  EndAnswer,
-  LayersWrite,
-  LogStore,
-  OwnerLease,
-  RecreateRequest,
-  WriteRequest,
-} from "./store.js";
+import { GONE_RUN_MS, type LayerMap } from "./protocol.js";
+import type { AppendAnswer, EndAnswer, LayersWrite, OwnerLease, WriteRequest } from "./store.js";
+import type { Closing, WriterEvents, WriterHost } from "./writer-host.js";
 
 /** Batches of one writer that may be on their way at once. */
 const MAX_IN_FLIGHT = 4;
-/** A writer that joined gives a run up that is gone for so long while the store answers: lease + grace. */
-const GONE_PATIENCE_MS = 60_000;
-
-/** What the writers of a process share. */
-export interface WriterHost {
-  readonly store: LogStore;
-  readonly encoder: LineEncoder;
-  readonly backlog: Backlog;
-  /** What a run keeps for sending again: as much as the store keeps. */
-  readonly maxLines: number;
-  readonly maxBufferBytes: number;
-  now(): number;
-  newEpoch(): string;
-  /** Calls `work` at the end of this turn of the event loop. */
-  atTurnEnd(work: () => void): void;
-  /** Calls `work` after a time; does not keep the process alive. */
-  later(delayMs: number, work: () => void): void;
-  /** The store answered, or could not be reached. An outage is reported once, and so is its end. */
-  storeAnswered(): void;
-  storeFailed(error: LivetailError): void;
-  readonly storeIsAway: boolean;
-  /** Something that somebody should know. */
-  report(error: LivetailError, runId: string): void;
-}
-
-/** What the writer tells its run. */
-export interface WriterEvents {
-  onFenced(): void;
-  onCancelRequested(): void;
-  /** Another end stands, or this one. */
-  onEnded(status: TerminalStatus): void;
-  /** The end or the release is stored, or nothing will ever be. */
-  onClosed(): void;
-  /** What is needed to create the run again; null for a writer that joined. */
-  describe(): Pick<
-    RecreateRequest,
-    "birth" | "attempt" | "createdAt" | "startedAt" | "status" | "cancelRequested"
-  > | null;
-}
-
-/** How a run is closed. */
-export type Closing =
-  | { kind: "end"; status: TerminalStatus; error: string; errorCode: string; result: string | null }
-  | { kind: "release" };
+/** What a line weighs on its way into the socket beside its text, and what a call does: their cost in bytes of text. */
+const LINE_WEIGHT = 256;
+const CALL_WEIGHT = 4096;
 
 export class Writer implements BacklogMember {
   readonly runId: string;
@@ -91,7 +41,6 @@ export class Writer implements BacklogMember {
   #lateTold = 0;
 
   #open = false;
-  #scheduled = false;
   #inFlight = 0;
   /** After any answer but OK nothing is sent until all that is in flight is answered. */
   #recovering = false;
@@ -111,6 +60,8 @@ export class Writer implements BacklogMember {
   #closing: Closing | null = null;
   #closeSent = false;
   #closed = false;
+  /** An end was sent that the store may have though it did not say so. */
+  #endInDoubt = false;
   #endReported = false;
   #flushes: { upto: number; resolve: () => void }[] = [];
 
@@ -222,7 +173,17 @@ export class Writer implements BacklogMember {
   }
 
   /** Renews the lease and the TTLs, and learns what became of the run. */
-  async heartbeat(): Promise<void> {
+  heartbeat(): Promise<void> {
+    return new Promise((resolve) => {
+      // In a turn of its own: a process may have to renew the leases of many runs.
+      this.#host.turns.add(() => {
+        void this.#beat().then(resolve);
+        return CALL_WEIGHT;
+      });
+    });
+  }
+
+  async #beat(): Promise<void> {
     if (!this.#open || this.#recovering || this.#stopped === "FENCED" || this.#stopped === "GAVE_UP") return;
     if (this.#closeSent && !this.#closed) return;
     this.#refused = false;
@@ -246,6 +207,11 @@ export class Writer implements BacklogMember {
     return this.#lines.keepAtMost(0, 0);
   }
 
+  /** Whether it joined and has nothing to say: what becomes of the run is no news to anybody here. */
+  get #onlyWatches(): boolean {
+    return this.owner === null && this.waiting === 0 && this.#afterEnd === 0 && !this.#layers.pending;
+  }
+
   /** How many lines were ever logged here, those that were dropped counted as the one that stands for them. */
   get #logged(): number {
     return this.#lines.top + this.#unnumbered + this.#afterEnd;
@@ -262,31 +228,30 @@ export class Writer implements BacklogMember {
   }
 
   #wake(): void {
-    if (this.#scheduled || !this.#open) return;
-    this.#scheduled = true;
-    this.#host.atTurnEnd(() => {
-      this.#scheduled = false;
-      this.#pump();
-    });
+    if (this.#open) this.#host.turns.add(this.#pump);
   }
 
-  #pump(): void {
-    if (!this.#open || this.#recovering || this.#unreachable) return;
+  /** Sends one batch, or the end; what else may leave then has its turn after other writers. Returns what it weighs. */
+  readonly #pump = (): number => {
+    if (!this.#open || this.#recovering || this.#unreachable) return 0;
     if (this.#stopped === "RUN_ENDED" || this.#closed) {
       // Only their number is told: the store counts what it lacks as late.
       if (this.#afterEnd > 0 && this.#inFlight === 0) this.#tellLate();
-      return;
+      return CALL_WEIGHT;
     }
-    if (this.#stopped !== null || this.#closeSent || this.#refused) return;
-    while (this.#inFlight < MAX_IN_FLIGHT) {
-      if (this.#closing !== null && !this.#layers.pending && this.#restFitsOneBatch) {
-        if (this.#inFlight === 0) void this.#sendClose(this.#closing);
-        return;
-      }
-      const batch = this.#nextBatch();
-      if (batch === null) return;
-      void this.#append(batch);
+    if (this.#stopped !== null || this.#closeSent || this.#refused || this.#inFlight >= MAX_IN_FLIGHT) return 0;
+    if (this.#closing !== null && !this.#layers.pending && this.#restFitsOneBatch) {
+      if (this.#inFlight > 0) return 0;
+      return this.#sendClose(this.#closing);
     }
+    const batch = this.#nextBatch();
+    return batch === null ? 0 : this.#send(batch);
+  };
+
+  #send(batch: Batch): number {
+    void this.#append(batch);
+    this.#wake();
+    return weightOf(batch);
   }
 
   #tellLate(): void {
@@ -311,7 +276,7 @@ export class Writer implements BacklogMember {
   /** Lines get their numbers when they are first put into a batch; from then on they are never dropped. */
   #numberUnsent(): void {
     if (this.#droppedUnsent > 0) {
-      const reason = this.#host.storeIsAway ? "store_unavailable" : "burst";
+      const reason = this.#host.outage.away ? "store_unavailable" : "burst";
       const gap = this.#host.encoder.gap(this.#droppedUnsent, reason);
       this.#lines.addGap(gap, this.#droppedUnsent);
       this.#droppedUnsent = 0;
@@ -354,19 +319,20 @@ export class Writer implements BacklogMember {
     await this.#exchange(batch, request, layers !== null, () => this.#host.store.append({ ...request, layers }));
   }
 
-  async #sendClose(closing: Closing): Promise<void> {
+  #sendClose(closing: Closing): number {
     this.#numberUnsent();
     const batch = this.#nextBatch() ?? this.#noLines();
     // The line that stands for dropped ones may have left no room for the last one.
-    if (batch.upto < this.#lines.top || this.#unnumbered > 0) return this.#append(batch);
+    if (batch.upto < this.#lines.top || this.#unnumbered > 0) return this.#send(batch);
     this.#closeSent = true;
     // Nothing comes after the end to mend what a call that was thought lost may still set.
     this.#totalsSent = "";
     const request = this.#request(batch);
     const { store } = this.#host;
-    await this.#exchange(batch, request, false, async () =>
+    void this.#exchange(batch, request, false, async () =>
       closing.kind === "release" ? store.release(request) : store.end({ ...request, ...closing }),
     );
+    return weightOf(batch);
   }
 
   async #exchange(
@@ -376,25 +342,31 @@ export class Writer implements BacklogMember {
     ask: () => Promise<AppendAnswer | EndAnswer>,
   ): Promise<void> {
     const closes = this.#closeSent && !this.#closed;
+    const { outage } = this.#host;
+    const { mark } = outage;
     this.#inFlight += 1;
     let answer: AppendAnswer | EndAnswer | LivetailError;
     try {
       answer = await ask();
-      this.#host.storeAnswered();
+      outage.answered(mark, batch.lines.length > 0);
     } catch (error) {
       answer = toLivetailError(error);
+      if (answer.code !== "STORE_REFUSED" && answer.code !== "CLOSED") outage.failed(mark, answer);
     }
     this.#inFlight -= 1;
     if (answer.code === "OK") {
       this.#acknowledge(batch, request, answer, withLayers);
       if (closes) this.#finish();
     } else {
-      if (closes) this.#closeSent = false;
+      if (closes) {
+        this.#closeSent = false;
+        if (answer instanceof LivetailError) this.#endInDoubt = true;
+      }
       if (withLayers) this.#layers.putBack();
       this.#react(answer, batch);
     }
     if (this.#recovering && this.#inFlight === 0) this.#resume();
-    else this.#pump();
+    else this.#wake();
   }
 
   #acknowledge(
@@ -430,7 +402,6 @@ export class Writer implements BacklogMember {
       if (answer.code === "STORE_REFUSED") this.#setAside(answer, batch);
       else if (answer.code === "CLOSED") this.#stop("GAVE_UP");
       else {
-        this.#host.storeFailed(answer);
         this.#recovering = true;
         this.#unreachable = true;
         this.#goneSince = 0;
@@ -442,8 +413,9 @@ export class Writer implements BacklogMember {
       case "RUN_ENDED": {
         const closing = this.#closing;
         // A retry of our own end whose answer was lost, or a heartbeat after it.
-        const ours = closing?.kind === "end" && (this.#closed || answer.status === closing.status);
-        if ((!ours || this.#afterEnd > 0) && !this.#endReported) {
+        const ours =
+          closing?.kind === "end" && (this.#closed || (this.#endInDoubt && answer.status === closing.status));
+        if ((!ours || this.#afterEnd > 0) && !this.#endReported && !this.#onlyWatches) {
           this.#endReported = true;
           this.#host.report(new LivetailError("RUN_ENDED", `The run has ended as ${answer.status}.`), this.runId);
         }
@@ -494,6 +466,7 @@ export class Writer implements BacklogMember {
     if (!this.#closed) return;
     this.#closed = false;
     this.#closeSent = false;
+    this.#endInDoubt = true;
   }
 
   /** A batch that no retry can mend becomes a hole; it is counted, and tried no more than as a gap. */
@@ -529,16 +502,16 @@ export class Writer implements BacklogMember {
     // An answer that was no OK may have said that all is stored.
     this.#keep(this.#lines.acknowledge(this.#lines.acked));
     this.#settleFlushes();
-    this.#pump();
+    this.#wake();
   }
 
   #tryLater(then: () => void): void {
     this.#failures += 1;
-    this.#host.later(backOffMs(this.#failures), () => {
+    this.#host.outage.tryLater(this.#failures, () => {
       this.#lines.resend();
       this.#recovering = false;
       then();
-      this.#pump();
+      this.#wake();
     });
   }
 
@@ -548,8 +521,8 @@ export class Writer implements BacklogMember {
     const described = this.#events.describe();
     if (described === null || this.owner === null) {
       this.#goneSince ||= this.#host.now();
-      if (this.#host.now() - this.#goneSince > GONE_PATIENCE_MS) {
-        report(new LivetailError("RUN_NOT_FOUND"), this.runId);
+      if (this.#host.now() - this.#goneSince > GONE_RUN_MS) {
+        if (!this.#onlyWatches) report(new LivetailError("RUN_NOT_FOUND"), this.runId);
         this.#recovering = false;
         this.#stop("GAVE_UP");
         return;
@@ -560,6 +533,8 @@ export class Writer implements BacklogMember {
       return;
     }
     const layers = this.#layers.text;
+    const { outage } = this.#host;
+    const { mark } = outage;
     try {
       const answer = await store.recreate({
         ...described,
@@ -580,7 +555,9 @@ export class Writer implements BacklogMember {
         this.#layers.begin(layers);
       }
     } catch (error) {
-      this.#react(toLivetailError(error), { first: 0, upto: 0, lines: [] });
+      const failure = toLivetailError(error);
+      if (failure.code !== "STORE_REFUSED" && failure.code !== "CLOSED") outage.failed(mark, failure);
+      this.#react(failure, { first: 0, upto: 0, lines: [] });
     }
     this.#gone = false;
     this.#resume();
@@ -605,6 +582,9 @@ export class Writer implements BacklogMember {
       this.#droppedUnsent = 0;
       this.#lines.giveUpWaiting();
       backlog.remove(this, given, bytes + unsentBytes);
+    } else if (this.#stopped === null && this.#closing?.kind === "release" && why !== "RUN_ENDED") {
+      // What came after a release: no end counts it as late.
+      this.#host.backlog.dropped += this.#afterEnd;
     }
     this.#stopped = why;
     this.#settleFlushes();
@@ -620,6 +600,10 @@ export class Writer implements BacklogMember {
       return false;
     });
   }
+}
+
+function weightOf({ lines }: Batch): number {
+  return lines.reduce((sum, line) => sum + LINE_WEIGHT + line.length, CALL_WEIGHT);
 }
 
 function toLivetailError(error: unknown): LivetailError {

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
 import { backOffMs } from "../back-off.js";
+import { Deadlines } from "../deadlines.js";
 import { LivetailError } from "../errors.js";
 
 /** What livetail asks of an ioredis client or Cluster (`^5.4 || ^6`). Structural, so that ioredis stays optional. */
@@ -14,6 +15,9 @@ export interface RedisClient {
   readonly isCluster?: boolean;
   duplicate(...overrides: never[]): unknown;
 }
+
+/** What a command takes. */
+export type Argument = string | number | Buffer;
 
 /** A client or Cluster (duplicated, never changed, never closed), a URL, or ioredis options. */
 export type RedisInput = RedisClient | string | Readonly<Record<string, unknown>>;
@@ -27,25 +31,32 @@ interface Socket {
   destroy?(): void;
 }
 
-interface Connection extends RedisClient {
+/** A connection of our own: what we use of ioredis. */
+export interface Connection extends RedisClient {
   stream?: Socket;
   reconnectTimeout?: { unref?(): void };
   nodes?(role: string): Connection[];
   /** Of a Cluster: what keeps the one connection that subscribes, which is none of the nodes. */
   subscriber?: { getInstance?(): Connection | null };
-  call(command: string, args: readonly (string | number)[]): Promise<unknown>;
+  call(command: string, args: readonly Argument[]): Promise<unknown>;
   subscribe(channel: string): Promise<unknown>;
   unsubscribe(channel: string): Promise<unknown>;
+  ping(): Promise<unknown>;
+  connect(): Promise<unknown>;
   disconnect(): void;
   on(event: string, listener: (...args: never[]) => void): unknown;
   once(event: string, listener: () => void): unknown;
   off(event: string, listener: () => void): unknown;
 }
 
-/** An outage passes; a batch that met one is sent again. Anything else that Redis answers is a refusal. */
-const OUTAGES = new Set(
-  "LOADING READONLY OOM MISCONF MASTERDOWN CLUSTERDOWN TRYAGAIN BUSY NOREPLICAS UNBLOCKED".split(" "),
-);
+/**
+ * An outage passes; a batch that met one is sent again. Anything else that Redis answers is a refusal. A password that
+ * is not the right one yet, or not any more, passes too.
+ */
+const OUTAGES = new Set([
+  ..."LOADING READONLY OOM MISCONF MASTERDOWN CLUSTERDOWN TRYAGAIN BUSY NOREPLICAS UNBLOCKED".split(" "),
+  ...["NOAUTH", "WRONGPASS"],
+]);
 
 /**
  * The code of an error that Redis answered: its first word. Redis 6.2 puts what a command in a script met behind the
@@ -83,17 +94,28 @@ export function keyPrefixOf(input: RedisInput): string {
   return typeof prefix === "string" ? prefix : "";
 }
 
-function connect(input: RedisInput, overrides: Record<string, unknown>): Connection {
-  const common = { ...overrides, keyPrefix: "", lazyConnect: false, enableReadyCheck: true };
+/** What a user's client may have set otherwise. Ours writes, so it needs the master; and it knows answers of one shape. */
+const OURS = {
+  ...{ keyPrefix: "", lazyConnect: false, enableReadyCheck: true },
+  ...{ role: "master", replyMapping: "legacy", stringNumbers: false },
+  // On a Cluster that fails over it throws where nobody can catch it (ioredis 5.11.1).
+  enableAutoPipelining: false,
+  // A sentinel that says nothing is passed over.
+  sentinelCommandTimeout: 2000,
+  // When none knows the master, ioredis would ask again and again; `keepTrying` does, and lets the process go.
+  sentinelRetryStrategy: null,
+};
+
+/** Opens a connection of our own, duplicated from `input`. */
+export function connect(input: RedisInput, overrides: Record<string, unknown>): Connection {
+  const common = { ...overrides, ...OURS };
   if (isClient(input)) {
     const duplicate = input.duplicate.bind(input) as (...args: unknown[]) => Connection;
     if (input.isCluster !== true) return duplicate(common);
     const { enableOfflineQueue, retryStrategy, ...redisOptions } = common as Record<string, unknown>;
     const own = (input.options as { redisOptions?: object }).redisOptions;
     return duplicate([], {
-      enableOfflineQueue,
-      keyPrefix: "",
-      lazyConnect: false,
+      ...{ enableOfflineQueue, keyPrefix: "", lazyConnect: false, enableAutoPipelining: false },
       clusterRetryStrategy: retryStrategy,
       redisOptions: { ...own, ...redisOptions },
     });
@@ -107,15 +129,59 @@ function connect(input: RedisInput, overrides: Record<string, unknown>): Connect
   return typeof input === "string" ? new Redis(input, common) : new Redis({ ...input, ...common });
 }
 
+/** How long no sentinel is asked when none knew the master. ioredis keeps the process alive for 2 s each time. */
+const SENTINELS_AGAIN_MS = 5000;
+
+/** Connects again when ioredis has given up, as it does when no sentinel knows the master. */
+export function keepTrying(client: Connection, closed: () => boolean): void {
+  const again = (): void => void (closed() || client.connect().catch(() => {}));
+  client.on("end", () => {
+    if (!closed()) setTimeout(again, SENTINELS_AGAIN_MS).unref();
+  });
+}
+
+const TIMED_OUT = "The command timed out.";
+const timedOut = (): Error => new Error(TIMED_OUT);
+
+/**
+ * Cuts a connection that says nothing for `timeoutMs`, or does not get past its greeting: it may be half open, or its
+ * other side stopped, and TCP takes minutes to notice. Resolves when it has answered, or is cut.
+ */
+export async function cutIfSilent(connection: Connection, timeoutMs: number): Promise<void> {
+  const { stream, status } = connection;
+  const deadlines = new Deadlines(timeoutMs);
+  let silent = false;
+  if (status === "ready") {
+    // Whatever it answers, it answers.
+    await deadlines.within(connection.ping(), timedOut).catch((error: Error) => {
+      silent = error.message === TIMED_OUT;
+    });
+  } else if (status === "connect") {
+    await new Promise<void>((resolve) => void deadlines.add(resolve));
+    silent = connection.status === "connect";
+  }
+  // Not disconnect(): that waits for the other side to say goodbye.
+  if (silent && connection.stream === stream) stream?.destroy?.();
+}
+
+/** Why a connection cannot be made, in a word and without an address: viewers are told, too. "" when nobody knows. */
+function reasonOf(error: Error & { code?: unknown; lastNodeError?: Error }): string {
+  const cause = error.lastNodeError ?? error;
+  if (cause.message.startsWith("All sentinels are unreachable")) return "No sentinel knows the master.";
+  const code = "code" in cause ? cause.code : errorCode(cause.message.replace("Ready check failed: ", ""));
+  return typeof code === "string" && code !== "" ? `${code}.` : "";
+}
+
 /** Names an error of ioredis or Redis: `STORE_UNAVAILABLE` for an outage, else `STORE_REFUSED`. */
-function toLivetailError(cause: unknown): LivetailError {
+export function toLivetailError(cause: unknown): LivetailError {
   if (cause instanceof LivetailError) return cause;
   const { name, message } = cause instanceof Error ? cause : { name: "", message: String(cause) };
   if (name === "ReplyError" && !meansOutage(message)) {
     return new LivetailError("STORE_REFUSED", `Redis refused: ${message}`, { cause });
   }
   const broke = name === "MaxRetriesPerRequestError";
-  const why = broke ? "The connection broke before the answer." : message;
+  // Viewers are told, too: no addresses.
+  const why = broke ? "The connection broke before the answer." : message.replace(/ Last error: .*/s, "");
   return new LivetailError("STORE_UNAVAILABLE", `Redis cannot be reached: ${why}`, { cause });
 }
 
@@ -133,27 +199,34 @@ export function script(text: string): Script {
 /** The connection for commands. */
 export interface CommandConnection {
   /** Rejects with `STORE_UNAVAILABLE` within the time-out, `STORE_REFUSED`, or `CLOSED`. */
-  call(command: string, args: readonly (string | number)[]): Promise<unknown>;
+  call(command: string, args: readonly Argument[]): Promise<unknown>;
   /** EVALSHA, then EVAL where the server does not know the script or the user may not call EVALSHA. */
-  run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
+  run(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown>;
   close(): void;
 }
 
-/** Opens the connection for commands. A command that has no answer after `timeoutMs` has failed. */
-export function openCommands(input: RedisInput, timeoutMs: number): CommandConnection {
+/**
+ * Opens the connection for commands. A command that has no answer after `timeoutMs` has failed. `onDoubt` hears when
+ * that was so, and when there is another connection: other connections to the same place may be dead as well.
+ */
+export function openCommands(input: RedisInput, timeoutMs: number, onDoubt = (): void => {}): CommandConnection {
   const client = connect(input, {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     // What is in flight when the connection breaks has failed then; ioredis would keep it until it times out.
     maxRetriesPerRequest: 0,
-    commandTimeout: timeoutMs,
+    // Ours has one timer for all commands, and does not call an answer late that only was not read yet.
+    commandTimeout: undefined,
     retryStrategy: backOffMs,
     reconnectOnError: (error: Error) => meansReplica(error.message),
   });
+  const deadlines = new Deadlines(timeoutMs);
   let closed = false;
   let pending = 0;
   let answers = 0;
   let evalOnly = false;
+  let reason = "";
+  let looking = false;
   let ready: Promise<void> | null = null;
   let giveUpWaiting: (() => void) | null = null;
 
@@ -168,29 +241,48 @@ export function openCommands(input: RedisInput, timeoutMs: number): CommandConne
     }
   };
   // An emitter without a listener for errors throws them; what matters of them reaches the caller of a command.
-  client.on("error", () => {});
-  client.on("ready", hold);
+  client.on("error", (error: Error) => {
+    reason = reasonOf(error) || reason;
+  });
+  client.on("ready", () => {
+    reason = "";
+    hold();
+    onDoubt();
+  });
+  keepTrying(client, () => closed);
   client.on("connect", hold);
   client.on("reconnecting", () => client.reconnectTimeout?.unref?.());
+
+  /** Something was not answered: cuts what is dead, so that ioredis looks for what lives. */
+  const doubt = async (): Promise<void> => {
+    onDoubt();
+    if (looking || closed) return;
+    looking = true;
+    await Promise.all((client.nodes?.("all") ?? [client]).map((node) => cutIfSilent(node, timeoutMs)));
+    looking = false;
+  };
 
   const whenReady = (): Promise<void> => {
     ready ??= new Promise<void>((resolve, reject) => {
       const settle = (failure?: LivetailError): void => {
-        clearTimeout(timer);
+        cancel();
         client.off("ready", onReady);
         ready = null;
         giveUpWaiting = null;
         failure === undefined ? resolve() : reject(failure);
       };
       const onReady = (): void => settle();
-      const timer = setTimeout(() => settle(new LivetailError("STORE_UNAVAILABLE")), timeoutMs);
+      const cancel = deadlines.add(() => {
+        settle(new LivetailError("STORE_UNAVAILABLE", `Redis cannot be reached${reason === "" ? "." : `: ${reason}`}`));
+        void doubt();
+      });
       giveUpWaiting = () => settle(new LivetailError("CLOSED"));
       client.once("ready", onReady);
     });
     return ready;
   };
 
-  const call = async (command: string, args: readonly (string | number)[]): Promise<unknown> => {
+  const call = async (command: string, args: readonly Argument[]): Promise<unknown> => {
     if (closed) throw new LivetailError("CLOSED");
     pending += 1;
     if (pending === 1) hold();
@@ -198,15 +290,15 @@ export function openCommands(input: RedisInput, timeoutMs: number): CommandConne
     try {
       // A connection that is going down still calls itself ready.
       if (client.status !== "ready" || client.stream?.writable === false) await whenReady();
-      const answer = await client.call(command, args);
+      const answer = await deadlines.within(client.call(command, args), timedOut);
       answers += 1;
       return answer;
     } catch (error) {
       const failure = toLivetailError(error);
-      // Not a word in all that time: the connection may be half open, and TCP takes minutes to notice.
-      if (!closed && /timed out/.test(failure.message) && answers === before && client.status === "ready") {
-        // Not disconnect(): that waits for the other side to say goodbye.
-        client.stream?.destroy?.();
+      if (!closed && failure.message.includes(TIMED_OUT)) {
+        // Not a word in all that time. Which node of a Cluster was meant, and which has answered, nobody knows.
+        if (answers === before && client.status === "ready") client.stream?.destroy?.();
+        void doubt();
       }
       if (failure.code === "STORE_REFUSED") answers += 1;
       throw closed ? new LivetailError("CLOSED") : failure;
@@ -233,86 +325,6 @@ export function openCommands(input: RedisInput, timeoutMs: number): CommandConne
     close() {
       closed = true;
       giveUpWaiting?.();
-      client.disconnect();
-    },
-  };
-}
-
-/** The connection for hints. */
-export interface HintConnection {
-  /** Calls `listener` with each message, and with null whenever messages may have been missed. */
-  subscribe(channel: string, listener: (message: string | null) => void): () => void;
-  close(): void;
-}
-
-/**
- * Opens the connection for hints. Hints are only hints: while it is down, readers find what is new by their safety
- * poll. `onRefused` hears once when the user may not subscribe.
- */
-export function openHints(input: RedisInput, onRefused: (error: LivetailError) => void): HintConnection {
-  const client = connect(input, {
-    enableOfflineQueue: true,
-    autoResubscribe: true,
-    maxRetriesPerRequest: null,
-    commandTimeout: undefined,
-    retryStrategy: backOffMs,
-  });
-  const listeners = new Map<string, Set<(message: string | null) => void>>();
-  let refused = false;
-  let closed = false;
-
-  const known = new WeakSet<Connection>();
-  const letGo = (): void => {
-    const connections = client.nodes === undefined ? [client] : client.nodes("all");
-    for (const { stream } of connections) stream?.unref?.();
-    const subscriber = client.subscriber?.getInstance?.();
-    if (!subscriber || known.has(subscriber)) return;
-    // It connects when it first subscribes, and a Cluster puts another one in its place when it ends.
-    known.add(subscriber);
-    subscriber.stream?.unref?.();
-    subscriber.on("connect", () => subscriber.stream?.unref?.());
-    subscriber.on("end", letGo);
-  };
-  client.on("error", () => {});
-  client.on("connect", letGo);
-  client.on("reconnecting", () => client.reconnectTimeout?.unref?.());
-  client.on("ready", () => {
-    letGo();
-    for (const channel of listeners.keys()) missed(channel);
-  });
-  client.on("message", (channel: string, message: string) => {
-    for (const listener of listeners.get(channel) ?? []) listener(message);
-  });
-
-  /** Before the subscription stood, something may have come. */
-  const missed = (channel: string): void => {
-    for (const listener of listeners.get(channel) ?? []) listener(null);
-  };
-  const tell = (error: unknown): void => {
-    const failure = toLivetailError(error);
-    if (closed || refused || failure.code !== "STORE_REFUSED") return;
-    refused = true;
-    onRefused(failure);
-  };
-
-  return {
-    subscribe(channel, listener) {
-      let set = listeners.get(channel);
-      if (set === undefined) {
-        set = new Set();
-        listeners.set(channel, set);
-        client.subscribe(channel).then(() => missed(channel), tell);
-      }
-      set.add(listener);
-      return () => {
-        if (!set.delete(listener) || set.size > 0 || listeners.get(channel) !== set) return;
-        listeners.delete(channel);
-        if (!closed) client.unsubscribe(channel).catch(tell);
-      };
-    },
-    close() {
-      closed = true;
-      listeners.clear();
       client.disconnect();
     },
   };

@@ -2,7 +2,7 @@
  * What finds runs: sorted sets and summaries beside the runs themselves. They live in other slots than the runs, so
  * no script touches both, and a failure here never fails the write that it follows.
  */
-import { LivetailError } from "../errors.js";
+import { isLivetailError, LivetailError } from "../errors.js";
 import type { RunStatus, RunSummary } from "../protocol.js";
 import type { ListRequest, LogStore, RunRecord, StoreLimits } from "../store.js";
 import { runStatus } from "./foreign-run.js";
@@ -32,7 +32,7 @@ export interface RedisIndexOptions {
 export interface RedisIndex {
   /** Takes note of the server's clock; the scores of open runs are its time. */
   heardClock(nowMs: number): void;
-  /** A run is open and need not be looked at for `forMs`. */
+  /** A run is open and need not be looked at for `forMs`. Asks for the server's clock if nobody has heard it yet. */
   keepOpen(runId: string, forMs: number): Promise<void>;
   /** An open run is to be looked at again at `atMs` of the server's clock. */
   lookAgain(runId: string, atMs: number): Promise<void>;
@@ -57,8 +57,13 @@ export interface RedisIndex {
 /** Creates the index of a store. */
 export function createRedisIndex({ commands, keys, limits, warn, read }: RedisIndexOptions): RedisIndex {
   const { call } = commands;
-  let clockAheadMs = 0;
-  const storeNow = (): number => Math.floor(Date.now() + clockAheadMs);
+  let clockAheadMs: number | null = null;
+  const storeNow = (): number => Math.floor(Date.now() + (clockAheadMs ?? 0));
+
+  const askClock = async (): Promise<void> => {
+    const [seconds, micros] = (await call("TIME", [])) as [string, string];
+    index.heardClock(integer(seconds) * 1000 + Math.floor(integer(micros) / 1000));
+  };
 
   const beside = async (...work: Promise<unknown>[]): Promise<void> => {
     try {
@@ -83,12 +88,23 @@ export function createRedisIndex({ commands, keys, limits, warn, read }: RedisIn
     await Promise.all(work);
   };
 
+  /** What a read resolves to; null, with a warning, where something else stands under the run's keys. */
+  const orRefused = async <T>(reading: Promise<T>): Promise<T | null> => {
+    try {
+      return await reading;
+    } catch (error) {
+      if (!isLivetailError(error, "STORE_REFUSED")) throw error;
+      warn(error);
+      return null;
+    }
+  };
+
   /** Summaries of ids in their order: from meta, or from `run:{id}` where only that is left. */
   const summaries = (ids: readonly string[]): Promise<(RunSummary | null)[]> =>
     Promise.all(
       ids.map(async (id) => {
-        const run = await readRun(id);
-        return run === null ? index.readSummary(id) : runSummary(run);
+        const run = await orRefused(readRun(id));
+        return run === null ? orRefused(index.readSummary(id)) : runSummary(run);
       }),
     );
 
@@ -108,8 +124,17 @@ export function createRedisIndex({ commands, keys, limits, warn, read }: RedisIn
       clockAheadMs = nowMs - Date.now();
     },
 
-    keepOpen: (runId, forMs) =>
-      beside(call("ZADD", [keys.open, storeNow() + forMs, runId]), call("EXPIRE", [keys.open, DAY_SECONDS])),
+    keepOpen(runId, forMs) {
+      const enterOpen = async (): Promise<void> => {
+        // A process whose clock is ahead would enter its first run for hours to come, and nobody would look at it.
+        if (clockAheadMs === null) await askClock();
+        await Promise.all([
+          call("ZADD", [keys.open, storeNow() + forMs, runId]),
+          call("EXPIRE", [keys.open, DAY_SECONDS]),
+        ]);
+      };
+      return beside(enterOpen());
+    },
 
     lookAgain: (runId, atMs) => beside(call("ZADD", [keys.open, "XX", atMs, runId])),
 
@@ -134,8 +159,7 @@ export function createRedisIndex({ commands, keys, limits, warn, read }: RedisIn
     },
 
     async due() {
-      const [seconds, micros] = (await call("TIME", [])) as [string, string];
-      index.heardClock(integer(seconds) * 1000 + Math.floor(integer(micros) / 1000));
+      await askClock();
       return (await call("ZRANGE", [keys.open, "-inf", storeNow(), "BYSCORE", "LIMIT", 0, MOST_DUE])) as string[];
     },
 

@@ -55,11 +55,12 @@ local function integer(text)
   return math.floor(tonumber(text) or 0)
 end
 
--- '' when the user may not call INFO: then no restart can be noticed.
+-- Another one after each restart and each time that a replica becomes the master, also in the same process (run_id
+-- would not do). '' when the user may not call INFO: then neither can be noticed.
 local function server_id()
-  local info = redis.pcall('INFO', 'server')
+  local info = redis.pcall('INFO', 'replication')
   if type(info) ~= 'string' then return '' end
-  return string.match(info, 'run_id:(%x+)') or ''
+  return string.match(info, 'master_replid:(%x+)') or ''
 end
 
 -- What something else writes may say 'error' for 'failed'.
@@ -114,7 +115,7 @@ local function take_in_foreign(epoch, server, ttl)
   expire_all(ttl)
 end
 
--- Pushes ARGV[from] to ARGV[to] (or the one text), trims to the caps, never below the newest line.
+-- Pushes lines[from] to lines[to], trims to the caps, never below the newest line.
 local function push(buffer, lines, from, to, max_lines, max_bytes)
   local at = from
   while at <= to do
@@ -163,7 +164,9 @@ end
  *   [7] first, number · [8] upto, number · [9] logged, lines · [10] totals, JSON or '' · [11] '1': queued → running
  *   [12] max lines · [13] max bytes · [14] TTL while open, s · [15] owner id, '' none · [16] owner URL
  *   [17] lease, ms · [18] text of the owner key · [19] wake channel · [20] max producers
- *   [21] how many lines · then the lines · then what the script itself takes
+ *   [21] how many lines · [22] the lines, a MessagePack array · then what the script itself takes
+ *
+ * The lines are one argument: one for each would cost the client more than all the rest (`npm run bench ingest`).
  */
 const WRITE = `
 local producer, fence, epoch, new_epoch = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
@@ -172,23 +175,26 @@ local logged, totals, start = tonumber(ARGV[9]), ARGV[10], ARGV[11] == '1'
 local max_lines, max_bytes, open_ttl = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local owner, owner_url, lease_ms, owner_text = ARGV[15], ARGV[16], tonumber(ARGV[17]), ARGV[18]
 local channel, max_producers, count = ARGV[19], tonumber(ARGV[20]), tonumber(ARGV[21])
-local LINES = 22
-local REST = LINES + (count or 0)
+local REST = 23
 if not (fence and acked and told and first and upto and logged and max_lines and max_bytes and open_ttl
   and lease_ms and max_producers and count) then
   return redis.error_reply('ERR livetail: a number is missing')
 end
 
 local meta = redis.call('HMGET', META, 'status', 'epoch', 'server', 'next', 'len', 'bytes', 'version', 'fence',
-  'owner', 'stalled_sweeps', 'cancel_requested', 'updated_at', 'max_lines', 'max_bytes')
+  'owner', 'stalled_sweeps', 'cancel_requested', 'updated_at', 'max_lines', 'max_bytes',
+  'producers')
 max_lines, max_bytes = cap(meta[13], max_lines), cap(meta[14], max_bytes)
 if redis.call('EXISTS', META) == 0 then return { 'GONE' } end
 local status = meta[1] or 'running'
 local stored_have = redis.call('HGET', PRODUCERS, 'p:' .. producer)
 local have = integer(stored_have)
+-- Evicted: nobody knows any more who has stored what.
+local forgotten = not stored_have and integer(meta[15]) > 0 and redis.call('EXISTS', PRODUCERS) == 0
 
+-- What was acknowledged is not late, also when the count of it was evicted.
 if is_terminal(status) then
-  local late = logged - have
+  local late = logged - (epoch == meta[2] and math.max(have, acked) or have)
   local known = integer(redis.call('HGET', PRODUCERS, 'l:' .. producer))
   if late > known then
     local ttl = redis.call('PTTL', META)
@@ -234,7 +240,12 @@ local moved = server ~= '' and (meta[3] or '') ~= server
 if not moved and epoch ~= '' and epoch ~= meta[2] then
   return { 'EPOCH', meta[2], have, buffer.next }
 end
-if moved or (epoch ~= '' and (have < acked or buffer.next < told)) then
+-- All that producers still have will come again, and must not stand beside what is stored of it: that becomes a gap.
+if forgotten then
+  redis.call('DEL', BUFFER)
+  redis.call('HSET', META, 'base', buffer.next, 'next', buffer.next, 'len', 0, 'bytes', 0, 'producers', 0)
+end
+if moved or forgotten or (epoch ~= '' and (have < acked or buffer.next < told)) then
   redis.call('HSET', META, 'epoch', new_epoch, 'server', server)
   version = redis.call('HINCRBY', META, 'version', 1)
   hint(channel, buffer.next, version)
@@ -248,8 +259,9 @@ end
 
 local stored = have < upto and count > 0
 if stored then
+  local lines = cmsgpack.unpack(ARGV[22])
   if not stored_have then redis.call('HINCRBY', META, 'producers', 1) end
-  push(buffer, ARGV, hole and LINES or LINES + have - first, LINES + count - 1, max_lines, max_bytes)
+  push(buffer, lines, hole and 1 or 1 + have - first, count, max_lines, max_bytes)
   redis.call('HSET', PRODUCERS, 'p:' .. producer, upto)
   have = upto
 end

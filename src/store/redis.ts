@@ -21,9 +21,11 @@ import {
 import { foreignRun, runStatus } from "./foreign-run.js";
 import { storeLimits } from "./limits.js";
 import { fromPairs, integer, type Reply, text, toHint, toRecord, toRefusal } from "./redis-answers.js";
-import { isCluster, keyPrefixOf, openCommands, openHints, type RedisInput, script } from "./redis-connection.js";
+import { type Argument, isCluster, keyPrefixOf, openCommands, type RedisInput, script } from "./redis-connection.js";
+import { openHints } from "./redis-hints.js";
 import { createRedisIndex } from "./redis-index.js";
 import { redisKeys } from "./redis-keys.js";
+import { packTexts } from "./redis-pack.js";
 import * as lua from "./redis-scripts.js";
 
 export type { RedisClient, RedisInput } from "./redis-connection.js";
@@ -65,10 +67,11 @@ export function redisStore(options: RedisStoreOptions): LogStore {
     options.hashTags ?? isCluster(options.client),
   );
   const warn = options.onWarning ?? (() => {});
-  const commands = openCommands(options.client, options.commandTimeoutMs ?? 2000);
-  const hints = openHints(options.client, warn);
+  const timeoutMs = options.commandTimeoutMs ?? 2000;
+  const hints = openHints(options.client, timeoutMs, warn);
+  const commands = openCommands(options.client, timeoutMs, hints.look);
   const ownerText = (owner: OwnerLease): string => JSON.stringify({ id: owner.id, url: owner.url || null });
-  const writeArgs = (request: WriteRequest): (string | number)[] => {
+  const writeArgs = (request: WriteRequest): Argument[] => {
     const { owner } = request;
     return [
       request.producer,
@@ -92,7 +95,7 @@ export function redisStore(options: RedisStoreOptions): LogStore {
       keys.wake(request.runId),
       MAX_PRODUCERS,
       request.lines.length,
-      ...request.lines,
+      packTexts(request.lines),
     ];
   };
 
@@ -127,8 +130,12 @@ export function redisStore(options: RedisStoreOptions): LogStore {
     if (serverSeen) return;
     serverSeen = true;
     try {
-      const policy = /^maxmemory_policy:(allkeys-\S+)/m.exec(text(await commands.call("INFO", ["memory"])))?.[1];
-      if (policy === undefined) return;
+      const memory = text(await commands.call("INFO", ["memory"]));
+      const [policy, limit] = ["maxmemory_policy", "maxmemory"].map(
+        (name) => new RegExp(`^${name}:(\\S+)`, "m").exec(memory)?.[1] ?? "",
+      );
+      // A volatile one takes what has a TTL, and so has every key of a run.
+      if (!/^(allkeys|volatile)-/.test(policy ?? "") || limit === "0") return;
       const advice = `Redis may evict open runs: its maxmemory-policy is ${policy}; noeviction would be right.`;
       warn(new LivetailError("INVALID_OPTION", advice));
     } catch (cause) {
