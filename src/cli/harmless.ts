@@ -5,6 +5,9 @@ const BEL = "\u0007";
 const ST = "\u009c";
 const CSI = "[0-?]*[ -/]*[@-~]";
 
+/** What turns the direction of the text after it, so that a line says something else than it seems to. */
+const TURN = "\\u202a-\\u202e\\u2066-\\u2069";
+
 /** Whole escape sequences first, so that nothing of them is left over as text; then every other control character. */
 const CONTROL = new RegExp(
   [
@@ -13,16 +16,17 @@ const CONTROL = new RegExp(
     // OSC, DCS, SOS, PM, APC: a text up to its terminator.
     `${ESC}[\\]PX^_][^${BEL}${ESC}${ST}]*(?:${BEL}|${ESC}\\\\|${ST})`,
     `${ESC}[ -/]*[0-~]`,
-    "\\p{Cc}",
+    `[\\p{Cc}${TURN}]`,
   ].join("|"),
   "gu",
 );
-const ANY_CONTROL = /\p{Cc}/u;
+const ANY_CONTROL = new RegExp(`[\\p{Cc}${TURN}]`, "u");
+const EVERY_CONTROL = new RegExp(ANY_CONTROL, "gu");
 const COLOR = new RegExp(`^${ESC}\\[[0-9;:]*m$`);
 
 /**
- * Makes one line harmless: colours (SGR) stay where `color` is true, tabs stay, other escape sequences and C1 go, and
- * other control characters are shown as `^X`. Takes linear time.
+ * Makes one line harmless: colours (SGR) stay where `color` is true, tabs stay, other escape sequences, C1 and
+ * turns of the direction go, and other control characters are shown as `^X`. Takes linear time.
  */
 export function harmless(line: string, color: boolean): string {
   if (!ANY_CONTROL.test(line)) return line;
@@ -35,8 +39,8 @@ export function harmless(line: string, color: boolean): string {
   });
 }
 
-/** JSON text without the control characters that JSON leaves alone (DEL and C1). */
+/** JSON text without the control characters that JSON leaves alone (DEL, C1, turns of the direction). */
 export function harmlessJson(text: string): string {
   if (!ANY_CONTROL.test(text)) return text;
-  return text.replace(/\p{Cc}/gu, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return text.replace(EVERY_CONTROL, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

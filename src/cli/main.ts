@@ -2,6 +2,7 @@
 /** The command line of livetail: which command, and its exit code. */
 import { readFileSync } from "node:fs";
 import { isLivetailError } from "../errors.js";
+import { harmlessJson } from "./harmless.js";
 import { processIo } from "./io.js";
 import { RUN_HELP, readRunCall, runCommand } from "./run.js";
 import { readTailCall, TAIL_HELP, tail } from "./tail.js";
@@ -48,14 +49,16 @@ async function main([command, ...rest]: string[]): Promise<number> {
       case "--version":
         return print(version());
       default:
-        process.stderr.write(command === undefined ? HELP : `livetail: there is no command ${command}\n\n${HELP}`);
+        process.stderr.write(
+          command === undefined ? HELP : `livetail: there is no command ${harmlessJson(command)}\n\n${HELP}`,
+        );
         return USAGE;
     }
   } catch (error) {
     const code = (error as { code?: unknown }).code;
     const wrongCall = isLivetailError(error, "INVALID_OPTION") || String(code).startsWith("ERR_PARSE_ARGS_");
     if (!wrongCall) throw error;
-    process.stderr.write(`livetail: ${(error as Error).message}\nTry: livetail ${command} --help\n`);
+    process.stderr.write(`livetail: ${harmlessJson((error as Error).message)}\nTry: livetail ${command} --help\n`);
     return USAGE;
   }
 }

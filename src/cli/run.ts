@@ -10,6 +10,7 @@ import { createLivetail } from "../livetail.js";
 import type { Run } from "../run.js";
 import { memoryStore } from "../store/memory.js";
 import { wholeNumber } from "./arguments.js";
+import { harmlessJson } from "./harmless.js";
 import { aborted, type CliIo, processIo, write } from "./io.js";
 import { type Linger, type RunServer, startRunServer } from "./run-server.js";
 
@@ -98,7 +99,7 @@ const PATIENT_MS = 2000;
 
 /** Runs a command as an operation; resolves to the exit code. */
 export async function runCommand(call: RunCall, io: CliIo = processIo): Promise<number> {
-  const say = (text: string): void => void io.stderr.write(`livetail: ${text}\n`);
+  const say = (text: string): void => void io.stderr.write(`livetail: ${harmlessJson(text)}\n`);
   const livetail = createLivetail({
     ...(call.redis === null ? { store: memoryStore(LIMITS) } : { redis: call.redis }),
     ...LIMITS,

@@ -30,5 +30,3 @@ export interface TailRequest {
 
 /** How long a tail tries to reach what it has never reached, in milliseconds. */
 export const FIRST_PATIENCE_MS = 10_000;
-/** How long it tries to reach again what it had: a restart, a lease and its grace. */
-export const PATIENCE_MS = 60_000;

@@ -1,7 +1,8 @@
 /** A run read from Redis. */
 import { LivetailError } from "../errors.js";
 import { createLivetail } from "../livetail.js";
-import { FIRST_PATIENCE_MS, PATIENCE_MS, type TailEvent, type TailRequest } from "./tail-event.js";
+import { GONE_RUN_MS } from "../protocol.js";
+import { FIRST_PATIENCE_MS, type TailEvent, type TailRequest } from "./tail-event.js";
 
 /**
  * Follows a run in the Redis at `url` to its end. Throws `RUN_NOT_FOUND`, and `STORE_UNAVAILABLE` when Redis cannot
@@ -22,7 +23,7 @@ export async function* followRedis({ runId, url, begin, signal, clock }: TailReq
         cancel = clock.after(patienceMs, () => givingUp.abort());
         yield { type: "news", text: "Redis cannot be reached, trying again" };
       } else if (!away) {
-        patienceMs = PATIENCE_MS;
+        patienceMs = GONE_RUN_MS;
         if (cancel !== null) {
           cancel();
           cancel = null;

@@ -2,7 +2,8 @@
 import { LogPoller } from "../client/index.js";
 import { sseTransport } from "../client/sse.js";
 import { LivetailError } from "../errors.js";
-import { FIRST_PATIENCE_MS, PATIENCE_MS, type TailEvent, type TailRequest } from "./tail-event.js";
+import { GONE_RUN_MS } from "../protocol.js";
+import { FIRST_PATIENCE_MS, type TailEvent, type TailRequest } from "./tail-event.js";
 
 /** The poller gives a request this long at least; what is aborted before was not wanted any more. In milliseconds. */
 const LEAST_TIMEOUT_MS = 30_000;
@@ -44,7 +45,7 @@ export async function* followUrl(request: TailRequest): AsyncGenerator<TailEvent
     }
   };
   const answered = (): void => {
-    patienceMs = PATIENCE_MS;
+    patienceMs = GONE_RUN_MS;
     if (awaySince !== null) push({ type: "news", text: `${url} can be reached again` });
     awaySince = null;
   };

@@ -41,6 +41,8 @@ const LAYERS: Record<Layer["status"], readonly [icon: string, style: Style]> = {
 /** Longest list of `key=value` after a message, and longest value in it, in characters. */
 const MAX_PAIRS = 160;
 const MAX_VALUE = 60;
+const ESC = "\u001b";
+const RESET = new RegExp(`^${ESC}\\[0*m`);
 /** What follows the first line of a message stands under it. */
 const INDENT = "    ";
 
@@ -62,11 +64,11 @@ function paint(text: string, style: Style | null, color: boolean): string {
  * time, level, icon, message, the rest as `key=value`, and what it cost.
  */
 export function renderEntry(entry: LogEntry, color: boolean): string {
-  if (isPrinted(entry)) return harmless(entry.raw ?? entry.message, color);
-  const style = LEVELS[entry.level];
+  if (isPrinted(entry)) return closed(harmless(entry.raw ?? entry.message, color));
+  const style = LEVELS[entry.level] ?? null;
   const [first = "", ...others] = entry.message.split("\n");
   const parts = [
-    paint(`${clockTime(entry.timestamp)} ${entry.level.padEnd(5)}`, style ?? "dim", color),
+    paint(`${clockTime(entry.timestamp)} ${harmless(entry.level, false).padEnd(5)}`, style ?? "dim", color),
     paint(`${iconOf(entry.event)} ${harmless(first, false)}`, entry.level === "debug" ? "dim" : style, color),
   ];
   const pairs = pairsOf(entry);
@@ -76,6 +78,12 @@ export function renderEntry(entry: LogEntry, color: boolean): string {
   if (entry.traceback !== undefined) others.push(...entry.traceback.trimEnd().split("\n"));
   const below = others.map((line) => `\n${INDENT}${paint(harmless(line, false), style ?? "dim", color)}`);
   return parts.join(" ") + below.join("");
+}
+
+/** A colour that a line leaves on would paint over, or hide, every line after it. */
+function closed(line: string): string {
+  const last = line.lastIndexOf(ESC);
+  return last === -1 || RESET.test(line.slice(last)) ? line : `${line}${ESC}[0m`;
 }
 
 /** Text that a child process printed, or that a writer without envelope pushed. */
@@ -133,7 +141,7 @@ export function money(usd: number): string {
 /** One layer on one line. */
 export function renderLayer(name: string, layer: Layer, color: boolean): string {
   const [icon, style] = LAYERS[layer.status];
-  const parts = [paint(`${icon} ${harmless(name, false)}`, style, color), layer.status];
+  const parts = [paint(`${icon} ${harmless(name, false)}`, style, color), harmless(layer.status, false)];
   if (layer.current !== undefined) parts.push(`${layer.current}/${layer.total ?? "?"}`);
   if (layer.duration_ms !== undefined) parts.push(duration(layer.duration_ms));
   if (layer.message !== undefined) parts.push(paint(harmless(layer.message, false), "dim", color));
@@ -158,7 +166,11 @@ export function renderGap(gap: Gap, color: boolean): string {
 
 /** The row where the numbering began anew. */
 export function renderReset(reset: Reset, color: boolean): string {
-  return paint(`── the log began anew at line ${reset.first_index} (${reset.reason}) ──`, "yellow", color);
+  return paint(
+    `── the log began anew at line ${reset.first_index} (${harmless(reset.reason, false)}) ──`,
+    "yellow",
+    color,
+  );
 }
 
 /** How a run ended: status, layers, cost by backend. */
@@ -166,7 +178,7 @@ export function renderSummary(runId: string, state: RunState, color: boolean): s
   const style = state.status === "completed" ? "green" : "red";
   const lines = state.expected_log_count === null ? "" : `, ${count(state.expected_log_count, "line")}`;
   const late = state.late_lines > 0 ? `, ${state.late_lines} more after the end` : "";
-  const rows = [`${paint(state.status, style, color)}  ${harmless(runId, false)}${lines}${late}`];
+  const rows = [`${paint(harmless(state.status, false), style, color)}  ${harmless(runId, false)}${lines}${late}`];
   if (state.error !== null) rows.push(`  ${paint(harmless(state.error, false), "red", color)}`);
   for (const [name, layer] of inOrder(state.layer_status)) rows.push(`  ${renderLayer(name, layer, color)}`);
   const { backends, total } = state.backend_stats;
