@@ -3,6 +3,7 @@
  * values, its answer becomes one `end()` or a viewer attached to the connection. No Request or Response is built.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { problemAnswer } from "../answer.js";
 import { type HandlerRequest, type HandlerResponse, isLiveBody, type LiveBody } from "../exchange.js";
 import type { Handler } from "../handler.js";
@@ -58,7 +59,7 @@ export function serveNode(
   send: (answer: HandlerResponse) => void = (answer) => sendNode(req, res, answer),
 ): void {
   const deliver = (answer: HandlerResponse): void => {
-    if (res.headersSent || res.writableEnded || res.destroyed) {
+    if (res.headersSent || res.writableEnded || isGone(req, res)) {
       if (isLiveBody(answer.body)) answer.body.attach(GONE).onClose();
       return;
     }
@@ -84,26 +85,29 @@ export function serveNode(
 /** Writes an answer: text and bytes with their length in one `end()`, a live body by attaching the connection to it. */
 export function sendNode(req: IncomingMessage, res: ServerResponse, answer: HandlerResponse): void {
   const { status, headers, body } = answer;
-  res.statusCode = status;
-  for (const name in headers) res.setHeader(name, headers[name] as string);
   if (isLiveBody(body)) {
     // A stream is the last answer on its connection, so that a server that closes does not wait for the next request.
     res.shouldKeepAlive = false;
+    res.writeHead(status, headers);
     attachViewer(req, res, body);
   } else if (body === null || status === 204 || status === 304) {
+    // Node knows which answers without a body say so.
+    res.statusCode = status;
+    for (const name in headers) res.setHeader(name, headers[name] as string);
     res.end();
   } else {
-    res.setHeader("Content-Length", typeof body === "string" ? Buffer.byteLength(body) : body.byteLength);
+    // All at once: one by one they would cost a poll as much as everything that livetail does for it.
+    const length = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
     // With HEAD the body is left out by itself.
-    res.end(body);
+    res.writeHead(status, { ...headers, "Content-Length": length }).end(body);
+    // What the system took at once, as it does nearly always, needs nobody to look after it.
+    if (res.writableLength > 0) cutWhenStuck(res);
   }
 }
 
 function attachViewer(req: IncomingMessage, res: ServerResponse, body: LiveBody): void {
   res.flushHeaders();
   res.socket?.setNoDelay(true);
-  // A request body that nobody reads would stand between the socket and the news that the viewer has gone.
-  req.resume();
   const flush = (res as { flush?: () => void }).flush?.bind(res);
   const viewer = body.attach({
     write(chunk) {
@@ -117,14 +121,43 @@ function attachViewer(req: IncomingMessage, res: ServerResponse, body: LiveBody)
     },
     end() {
       // From here on nobody looks after the viewer.
-      res.setTimeout(STUCK_MS, () => res.destroy());
+      cutWhenStuck(res);
       res.end();
     },
     destroy: () => void res.destroy(),
   });
   res.on("drain", () => viewer.onDrain());
   res.on("error", () => res.destroy());
-  res.once("close", () => viewer.onClose());
+  onceGone(req, res, () => viewer.onClose());
+}
+
+/** Answers that stand behind others on their connection: they have none of their own yet, and hear nothing of its end. */
+const behind = new WeakMap<Socket, Set<() => void>>();
+
+/** Calls `gone` when the answer is out or its viewer has left, perhaps more than once. */
+function onceGone(req: IncomingMessage, res: ServerResponse, gone: () => void): void {
+  // A request body that nobody reads would stand between the socket and the news that the viewer has gone.
+  req.resume();
+  res.once("close", gone);
+  if (res.socket !== null) return;
+  const { socket } = req;
+  const waiting = behind.get(socket) ?? new Set();
+  if (!behind.has(socket)) {
+    behind.set(socket, waiting);
+    socket.once("close", () => {
+      for (const each of waiting) each();
+    });
+  }
+  waiting.add(gone);
+  res.once("close", () => waiting.delete(gone));
+}
+
+function isGone(req: IncomingMessage, res: ServerResponse): boolean {
+  return res.destroyed || req.socket.destroyed;
+}
+
+function cutWhenStuck(res: ServerResponse): void {
+  res.setTimeout(STUCK_MS, () => res.destroy());
 }
 
 /** The connection of a viewer that left before its stream began. */
@@ -163,15 +196,15 @@ class NodeRequest implements HandlerRequest {
   }
 
   get signal(): AbortSignal {
-    this.#signal ??= signalOf(this.#res);
+    this.#signal ??= signalOf(this.#req, this.#res);
     return this.#signal;
   }
 }
 
-function signalOf(res: ServerResponse): AbortSignal {
-  if (res.destroyed) return AbortSignal.abort();
+function signalOf(req: IncomingMessage, res: ServerResponse): AbortSignal {
+  if (isGone(req, res)) return AbortSignal.abort();
   const controller = new AbortController();
-  res.once("close", () => {
+  onceGone(req, res, () => {
     if (!res.writableFinished) controller.abort();
   });
   return controller.signal;
