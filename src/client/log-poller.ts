@@ -128,12 +128,18 @@ export class LogPoller implements AsyncIterable<LogEntry> {
         if (release) release();
       };
       // A poll is held for 30 s at most, a stream is pinged every 15 s: what is silent for longer is gone.
-      const watch = () => {
+      const watch = (unanswered?: Transport) => {
         cancelWatch?.();
-        if (cancel === end) cancelWatch = setTimer(() => controller.abort(), 45_000);
+        if (cancel === end) {
+          cancelWatch = setTimer(() => {
+            if (unanswered) transport = undefined;
+            controller.abort();
+          }, 45_000);
+        }
       };
       cancel = end;
-      watch();
+      // A proxy that keeps streams back may keep their heads back, too.
+      watch(stream);
       try {
         delay = await request(
           `${url}${stream?.path ?? ""}?${state.query}&limit=${limit}&wait=${wait}`,
@@ -157,6 +163,8 @@ export class LogPoller implements AsyncIterable<LogEntry> {
       } catch (error) {
         if (cancel === end) {
           failure = error as ClientError;
+          // So does one that waits for the whole answer, until it gives up.
+          if (stream && failure.status === 504) transport = undefined;
           delay = state.fail(failure, now());
         }
       }

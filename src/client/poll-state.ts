@@ -6,6 +6,7 @@
 import {
   type BackendStats,
   type Gap,
+  GONE_RUN_MS,
   isTerminal,
   type LayerMap,
   type LogEntry,
@@ -142,7 +143,7 @@ export function createPollState(
     cursor = part.cursor ?? cursor;
     settle();
     doubted = undefined;
-    graceMs = 60_000;
+    graceMs = GONE_RUN_MS;
     if (part.status) {
       let key: keyof typeof STATE_EVENTS;
       for (key in STATE_EVENTS) {
