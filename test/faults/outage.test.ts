@@ -1,11 +1,20 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { Redis } from "ioredis";
 import { afterAll, describe, expect, it } from "vitest";
+import { createNodeHandler } from "../../src/adapters/node.js";
 import { createLivetail, type Livetail } from "../../src/livetail.js";
 import type { LivetailOptions } from "../../src/livetail-options.js";
+import type { Run } from "../../src/run.js";
 import { openCommands } from "../../src/store/redis-connection.js";
+import { openAudience } from "../support/audience.js";
+import { length } from "../support/length.js";
 import { request } from "../support/plain-request.js";
-import { startRedis } from "../support/redis.js";
+import { startRedis, type TestRedis } from "../support/redis.js";
 import { startTcpProxy } from "../support/tcp-proxy.js";
 import { until } from "./scene.js";
 
@@ -36,39 +45,184 @@ async function health({ handler }: Livetail): Promise<{ dropped_lines: number; w
   return JSON.parse(String(body));
 }
 
-describe("when Redis is away", () => {
-  it("loses none of 20 live runs in an outage longer than a lease and four sweeps, and drops nothing below the cap", async () => {
-    const leaseMs = 4500;
-    const working = open({ leaseMs });
-    const sweeping = open({ leaseMs });
-    const runs = Array.from({ length: 20 }, (_, i) => working.livetail.createOperationRun("job", `live-${i}`));
-    await Promise.all(runs.map((run) => run.ready));
-    for (const run of runs) run.log("before");
-    await Promise.all(runs.map((run) => run.flush()));
-    await server.kill();
-    const away = performance.now();
-    for (let i = 0; performance.now() - away < leaseMs + (4 * leaseMs) / 3; i++) {
-      for (const run of runs) run.log(`away ${i}`);
-      await delay(100);
-    }
-    await server.restart();
-    // The sweeps that find the leases over must not have been enough when the last owner is heard of again.
-    await delay(leaseMs);
-    for (const run of runs) run.log("after");
-    expect(await Promise.all(runs.map((run) => run.complete()))).toEqual(
-      runs.map(() => ({ status: "completed", stored: true })),
-    );
-    expect(working.heard).toEqual(["STORE_UNAVAILABLE", "STORE_RECOVERED"]);
-    for (const run of runs) {
-      const { messages, run: record } = await read(sweeping.livetail, run.id);
-      expect(record).toMatchObject({ status: "completed", lateLines: 0 });
-      expect(messages).toEqual(["before", ...messages.slice(1, -1).map((_, i) => `away ${i}`), "after"]);
-    }
-    expect(await health(working.livetail)).toMatchObject({ dropped_lines: 0, waiting_lines: 0 });
-    await working.livetail.close();
-    await sweeping.livetail.close();
-  }, 45_000);
+/** The numbers of the lines of a run as they are stored, each that was dropped counted in the line that stands for it. */
+async function accountOf(redis: Redis, runId: string) {
+  const texts = await redis.lrange(`logs:${runId}:buffer`, 0, -1);
+  const account = { logged: 0, stored: texts.length, dropped: 0, outOfOrder: 0 };
+  for (const text of texts) {
+    const { event, dropped, message } = JSON.parse(text);
+    if (event === "log_gap") {
+      account.dropped += dropped;
+      account.logged += dropped;
+    } else if (message === `line ${account.logged}`) account.logged += 1;
+    else account.outOfOrder += 1;
+  }
+  return account;
+}
 
+/** What streams were told of the store, each time that another thing came; a stream that ends is followed by another. */
+function watchStore(url: string, signal: AbortSignal): string[] {
+  const told: string[] = [];
+  const read = async (): Promise<void> => {
+    while (!signal.aborted) {
+      const { body } = await fetch(url, { signal });
+      const reader = body?.pipeThrough(new TextDecoderStream()).getReader();
+      let text = "";
+      for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) {
+        text += part.value;
+        for (const [, store = ""] of text.matchAll(/^event: state\n(?:.*\n)*?data: .*"store":"(\w+)"/gm)) {
+          if (told.at(-1) !== store) told.push(store);
+        }
+        text = text.slice(text.lastIndexOf("\n\n") + 2);
+      }
+    }
+  };
+  read().catch(() => {});
+  return told;
+}
+
+/** An outage with live runs: what is told, what is dropped, and what becomes of the runs. */
+interface Drill {
+  runs: number;
+  leaseMs: number;
+  awayMs: number;
+  commandTimeoutMs: number;
+  maxWaitingLines: number;
+  begin(redis: TestRedis): Promise<void>;
+  end(redis: TestRedis): Promise<void>;
+}
+
+const DRILLS: [string, Drill][] = [
+  [
+    `killed for ${length("five minutes", "more than a lease")}`,
+    {
+      runs: length(50, 10),
+      leaseMs: length(30_000, 1500),
+      awayMs: length(300_000, 2500),
+      commandTimeoutMs: 2000,
+      maxWaitingLines: length(10_000, 1000),
+      begin: (redis) => redis.kill(),
+      end: (redis) => redis.restart(),
+    },
+  ],
+  [
+    `stopped for ${length("ten seconds", "a while")}`,
+    {
+      runs: length(50, 10),
+      leaseMs: 30_000,
+      awayMs: length(10_000, 2000),
+      commandTimeoutMs: length(2000, 500),
+      maxWaitingLines: 1000,
+      begin: (redis) => redis.kill("SIGSTOP"),
+      end: (redis) => redis.kill("SIGCONT"),
+    },
+  ],
+];
+
+describe.concurrent("an outage", () => {
+  it.each(DRILLS)(
+    "of a Redis that is %s loses no live run, counts drops exactly, is told once to writers and viewers, and ends for both",
+    async (what, { runs: count, leaseMs, awayMs, commandTimeoutMs, maxWaitingLines, begin, end }) => {
+      const redis = await startRedis({ aof: true });
+      const options = { redis: redis.url, leaseMs, commandTimeoutMs, maxLines: 100_000, maxBufferBytes: 1e9 };
+      const working = open({ ...options, maxWaitingLines });
+      const elsewhere = open(options);
+      const audience = openAudience(elsewhere.livetail);
+      const leaving = new AbortController();
+      const runs = Array.from({ length: count }, (_, i) => working.livetail.createOperationRun("job", `live-${i}`));
+      await Promise.all(runs.map((run) => run.ready));
+      let logged = 0;
+      const logLine = (): void => {
+        for (const run of runs) run.log(`line ${logged}`);
+        logged += 1;
+      };
+      for (let i = 0; i < 10; i++) logLine();
+      await Promise.all(runs.map((run) => run.flush()));
+      const [first] = runs as [Run, ...Run[]];
+      const viewers = await audience.watchAll(first.id);
+      const server = createServer(createNodeHandler(elsewhere.livetail, { mount: "/operations" }));
+      await once(server.listen(0, "127.0.0.1"), "listening");
+      const { port } = server.address() as AddressInfo;
+      const told = watchStore(`http://127.0.0.1:${port}/operations/${first.id}/stream`, leaving.signal);
+      await until(() => viewers.every((viewer) => viewer.seen() === 10), "the viewers");
+
+      await begin(redis);
+      const away = performance.now();
+      // At first enough for lines to be dropped, then some at every moment.
+      const burst = logged + (2 * maxWaitingLines) / count;
+      const heard = (): boolean => working.heard.includes("STORE_UNAVAILABLE");
+      while (performance.now() - away < awayMs || logged < burst || !heard()) {
+        logLine();
+        await delay(logged < burst ? 2 : awayMs / 100);
+      }
+      await until(() => told.at(-1) === "unavailable", "the stream to be told");
+      await end(redis);
+      // The sweeps that find leases over must not have been enough when the last owner is heard of again.
+      await until(() => working.heard.length >= 2, "the recovery", 30_000);
+      if (awayMs > leaseMs) await delay(leaseMs);
+      logLine();
+      expect(await Promise.all(runs.map((run) => run.complete()))).toEqual(
+        runs.map(() => ({ status: "completed", stored: true })),
+      );
+      expect(working.heard).toEqual(["STORE_UNAVAILABLE", "STORE_RECOVERED"]);
+      expect(elsewhere.heard).toEqual([]);
+
+      const raw = new Redis(redis.url);
+      let dropped = 0;
+      for (const run of runs) {
+        const account = await accountOf(raw, run.id);
+        expect(account).toMatchObject({ logged, outOfOrder: 0 });
+        expect(await raw.hmget(`logs:${run.id}:meta`, "status", "late_lines")).toEqual(["completed", "0"]);
+        dropped += account.dropped;
+      }
+      raw.disconnect();
+      expect(await health(working.livetail)).toMatchObject({ dropped_lines: dropped, waiting_lines: 0 });
+      expect(dropped).toBeGreaterThan(0);
+      for (const viewer of viewers) {
+        expect(await viewer.finished).toMatchObject({ status: "completed" });
+        expect(viewer.errors.filter((code) => code !== "STORE_UNAVAILABLE")).toEqual([]);
+      }
+      await until(() => told.at(-1) === "ok", "the stream to be told");
+      expect(told).toEqual(["ok", "unavailable", "ok"]);
+      console.log(
+        `outage: ${count} live runs, Redis ${what} (${((performance.now() - away) / 1000).toFixed(1)} s with recovery), ` +
+          `lease ${leaseMs / 1000} s: ${count} completed, ${logged * count} lines logged, ${dropped} dropped, all counted`,
+      );
+      leaving.abort();
+      server.close();
+      await audience.close();
+      await working.livetail.close();
+      await elsewhere.livetail.close();
+      await redis.stop();
+    },
+    length(500_000, 60_000),
+  );
+
+  it("for good lets operations return and their process end by itself, with every line accounted for", async () => {
+    const redis = await startRedis({ aof: true });
+    const lines = 20_000;
+    const program = fileURLToPath(new URL("../fixtures/for-good.ts", import.meta.url));
+    const args = ["--import", "tsx", program, redis.url, "op_for_good", `${lines}`];
+    const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
+    const exited = once(child, "exit");
+    let printed = "";
+    child.stdout.setEncoding("utf8").on("data", (text) => {
+      printed += text;
+    });
+    await until(() => printed.includes("logged"), "the first lines");
+    await redis.kill();
+    child.stdin.end("\n");
+    expect(await exited).toEqual([0, null]);
+    const { returned, heard, dropped } = JSON.parse(printed.replace("logged\n", ""));
+    expect(returned).toBe(lines);
+    expect(heard).toEqual(["STORE_UNAVAILABLE"]);
+    await redis.restart();
+    expect(Number(await redis.cli("HGET", "logs:op_for_good:meta", "next")) + dropped).toBe(lines);
+    await redis.stop();
+  });
+});
+
+describe("when Redis is away", () => {
   it("waits for a store that is away for good no longer than it is told to, and knows exactly what it dropped", async () => {
     const { heard, livetail } = open({ maxWaitingLines: 500, endTimeoutMs: 1500, commandTimeoutMs: 300 });
     const run = livetail.createOperationRun("job", "for good");

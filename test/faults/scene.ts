@@ -5,16 +5,18 @@
 import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { createNodeHandler } from "../../src/adapters/node.js";
+import type { LogPollerOptions } from "../../src/client/log-poller.js";
 import { sseTransport } from "../../src/client/sse.js";
 import { createLivetail, type Livetail } from "../../src/livetail.js";
 import type { LivetailOptions } from "../../src/livetail-options.js";
 import { redisStore } from "../../src/store/redis.js";
 import { clockAhead } from "../support/oracle.js";
-import { freePort, startRedis, type TestRedis } from "../support/redis.js";
+import { startRedis, type TestRedis } from "../support/redis.js";
 import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.js";
 import { startViewer, type Viewer } from "../support/viewer.js";
 
@@ -29,8 +31,14 @@ export interface Stage {
   note(what: string): void;
   /** A livetail of a writer, whose clock is `hour` hours ahead. */
   openWriter(name: string, hour: number, options: LivetailOptions): Livetail;
-  /** Viewers on a plain poll, a held poll and a stream. */
-  watch(runId: string): Viewer[];
+  /** Viewers of the first, the second or the third run: on a plain poll, a held poll and a stream. */
+  watch(runId: string, seat: number): Viewer[];
+  /** One more viewer, on a plain poll. */
+  watchByPoll(name: string, runId: string, options?: LogPollerOptions): Viewer;
+  /** What stands between the viewers and their server. */
+  readonly viewerProxies: readonly TcpProxy[];
+  /** How a writer reaches Redis: every other one without the proxy, so that what one loses, another one has. */
+  redisUrl(hour: number): string;
   /** The livetail of the viewers. */
   readonly viewing: Livetail;
   restartServer(): Promise<void>;
@@ -39,7 +47,10 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-const LEASE_MS = 5000;
+/** Of every process on the stage, unless it says otherwise. */
+export const LEASE_MS = 5000;
+/** How long is waited for what is bound to happen, on a machine that does much else; a process may have to start. */
+export const PATIENCE_MS = 60_000;
 const COMMAND_TIMEOUT_MS = 500;
 const HISTORY = 20_000;
 
@@ -58,10 +69,15 @@ export async function openStage(): Promise<Stage> {
     }
   };
 
-  // Two held requests are all that a viewer's process has for an origin: each transport gets one of its own.
-  const ports = [await freePort(), await freePort(), await freePort()];
-  let viewing: Livetail;
+  // Two held requests are all that a viewer's process has for an origin: each transport gets one for every two runs.
   let servers: Server[] = [];
+  const portOf = (at: number): number => (servers[at]?.address() as AddressInfo | null)?.port ?? 0;
+  const viewerProxies = await Promise.all(Array.from({ length: 5 }, (_, at) => startTcpProxy(() => portOf(at))));
+  const [polls, ...held] = viewerProxies.map(({ port }) => `http://127.0.0.1:${port}/operations`) as [
+    string,
+    ...string[],
+  ];
+  let viewing: Livetail;
   const serve = async (): Promise<void> => {
     viewing = createLivetail({
       redis: proxied,
@@ -71,7 +87,7 @@ export async function openStage(): Promise<Stage> {
       onError: (error) => note(`viewers' server: ${error.code}`),
     });
     const handler = createNodeHandler(viewing, { mount: "/operations" });
-    servers = ports.map((port) => createServer(handler).listen(port, "127.0.0.1"));
+    servers = viewerProxies.map(() => createServer(handler).listen(0, "127.0.0.1"));
     await Promise.all(servers.map((server) => once(server, "listening")));
   };
   const stopServing = async (): Promise<void> => {
@@ -84,12 +100,19 @@ export async function openStage(): Promise<Stage> {
   };
   await serve();
 
+  const redisUrl = (hour: number): string => (hour % 2 === 1 ? proxied : redis.url);
+  const watchByPoll: Stage["watchByPoll"] = (name, runId, options) =>
+    startViewer(name, runId, { endpointBase: polls, waitSeconds: 0, limit: 200, ...options });
+
   return {
     redis,
     proxy,
     raw,
     history,
     note,
+    viewerProxies,
+    redisUrl,
+    watchByPoll,
     get viewing() {
       return viewing;
     },
@@ -97,8 +120,7 @@ export async function openStage(): Promise<Stage> {
     openWriter(name, hour, options) {
       const limits = { maxLines: options.maxLines ?? 1000, maxBufferBytes: options.maxBufferBytes ?? 1_048_576 };
       const store = redisStore({
-        // Every other one without the proxy: what one loses, another one has.
-        client: hour % 2 === 1 ? proxied : redis.url,
+        client: redisUrl(hour),
         commandTimeoutMs: COMMAND_TIMEOUT_MS,
         ...limits,
       });
@@ -118,12 +140,12 @@ export async function openStage(): Promise<Stage> {
       return livetail;
     },
 
-    watch(runId) {
-      const base = (at: number): string => `http://127.0.0.1:${ports[at]}/operations`;
+    watch(runId, seat) {
+      const [longPolls, streams] = (seat < 2 ? held.slice(0, 2) : held.slice(2)) as [string, string];
       return [
-        startViewer("poll", runId, { endpointBase: base(0), waitSeconds: 0, limit: 200 }),
-        startViewer("long poll", runId, { endpointBase: base(1) }),
-        startViewer("stream", runId, { endpointBase: base(2), transport: sseTransport() }),
+        watchByPoll("poll", runId),
+        startViewer("long poll", runId, { endpointBase: longPolls }),
+        startViewer("stream", runId, { endpointBase: streams, transport: sseTransport() }),
       ];
     },
 
@@ -141,7 +163,7 @@ export async function openStage(): Promise<Stage> {
     async close() {
       await stopServing();
       raw.disconnect();
-      await proxy.close();
+      await Promise.all([proxy, ...viewerProxies].map((each) => each.close()));
       await redis.stop();
     },
   };

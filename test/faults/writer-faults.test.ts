@@ -94,6 +94,19 @@ describe("what was logged before the end", () => {
   });
 });
 
+describe("an outage that is met while livetail closes", () => {
+  it("is told, because what cannot be stored then is lost", async () => {
+    const { faulty, heard, livetail } = await open({ endTimeoutMs: 50 });
+    const run = livetail.createOperationRun("job", "close");
+    await run.ready;
+    faulty.fate = () => "unreachable";
+    run.log("lost");
+    await livetail.close();
+    expect(heard).toEqual(["STORE_UNAVAILABLE"]);
+    expect(await droppedBy(livetail)).toBe(1);
+  });
+});
+
 describe("a restart of the store", () => {
   it("does not hold a flush up whose lines are stored though nobody said so", async () => {
     const { harness, faulty, livetail, read } = await open({ endTimeoutMs: 20_000 });

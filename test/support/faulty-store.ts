@@ -12,6 +12,8 @@ export interface FaultyStore {
   appends: AppendRequest[];
   /** Most appends that were on their way at once. */
   mostInFlight: number;
+  /** How many turns of the event loop an answer takes. Default 1. */
+  turnsAway: number;
   /** Decides the fate of the next writes; null: all is well. */
   fate: (method: string) => Fault | null;
 }
@@ -19,7 +21,7 @@ export interface FaultyStore {
 /** Wraps a memory store. */
 export function faultyStore(inner: LogStore = memoryStore()): FaultyStore {
   let inFlight = 0;
-  const faulty: FaultyStore = { store: { ...inner }, appends: [], mostInFlight: 0, fate: () => null };
+  const faulty: FaultyStore = { store: { ...inner }, appends: [], mostInFlight: 0, turnsAway: 1, fate: () => null };
   const wrap =
     <Request, Answer>(method: string, call: (request: Request) => Promise<Answer>) =>
     async (request: Request): Promise<Answer> => {
@@ -29,7 +31,7 @@ export function faultyStore(inner: LogStore = memoryStore()): FaultyStore {
       faulty.mostInFlight = Math.max(faulty.mostInFlight, inFlight);
       try {
         // A store that is far away answers in a later turn.
-        await new Promise((resolve) => setImmediate(resolve));
+        for (let i = 0; i < faulty.turnsAway; i++) await new Promise((resolve) => setImmediate(resolve));
         if (fault === "unreachable") throw new LivetailError("STORE_UNAVAILABLE");
         if (fault === "refused") throw new LivetailError("STORE_REFUSED");
         const answer = await call(request);

@@ -1,9 +1,11 @@
 import { findChromium } from "./browser.js";
+import { findCurl } from "./curl.js";
+import { findNginx } from "./nginx.js";
 import { findRedisCli, findRedisServer } from "./redis.js";
 
 /** Installs and unpacks what the tests need before their clocks run. */
 export default function prepareMachine(): void {
-  for (const find of [findRedisServer, findRedisCli, findChromium]) {
+  for (const find of [findRedisServer, findRedisCli, findChromium, findNginx, findCurl]) {
     try {
       find();
     } catch (error) {

@@ -9,32 +9,49 @@ import type { Gap, LogEntry } from "../../src/protocol.js";
 
 const HOUR_MS = 3_600_000;
 
+/** What of an entry is looked at; of what a store holds, too. */
+export type SeenLine = Pick<LogEntry, "index" | "timestamp" | "message"> & { event?: string; dropped?: number };
+
 /** What one viewer saw of one epoch. */
 export interface Sight {
   viewer: string;
   epoch: string;
   /** null: from wherever the viewer began. */
   from: number | null;
-  seen: (LogEntry | Gap)[];
+  seen: (SeenLine | Gap)[];
 }
 
 /** A producer of one run. */
 export interface KnownProducer {
   readonly name: string;
-  /** Lines logged so far. */
+  /** Lines logged so far; of one that was killed, at most. */
   logged: number;
-  /** It may have been fenced, so its last lines may be nowhere; what it lost otherwise must be announced. */
-  fenced: boolean;
+  /** Lines that the store said it has, at least; what is lost of them must be announced, however the producer ended. */
+  acknowledged: number;
+  /** It may have been fenced or killed, so its last lines may be nowhere; what it lost otherwise must be announced. */
+  cutOff: boolean;
+}
+
+/** How often each promise was broken. */
+export interface Counters {
+  /** Lines that are nowhere, and nobody said so. */
+  lostUnannounced: number;
+  doubled: number;
+  outOfOrder: number;
+  /** An index of an epoch that carries two lines. */
+  reused: number;
+  /** Viewers that never finished, and ends that never came. */
+  hung: number;
 }
 
 /** What was found. */
-export interface Verdict {
+export interface Verdict extends Omit<Counters, "hung"> {
   /** One sentence for each broken promise. */
   faults: string[];
   /** Lines after the last that was seen or announced, if that can be known from what was seen; else null. */
   rest: number | null;
-  /** The same of those that were fenced, at most: they may be late, dropped, or lost with what their heir does not have. */
-  fencedRest: number;
+  /** The same of those that were cut off, at most: they may be late, dropped, or lost with what their heir does not have. */
+  cutOffRest: number;
   epochs: number;
   lines: number;
   /** Lines announced as lost by `log_gap` lines of the last epoch. */
@@ -45,9 +62,9 @@ export interface Verdict {
 export class Oracle {
   readonly #producers: KnownProducer[] = [];
 
-  /** Adds a producer; its lines must be logged with `clock`. */
+  /** Adds a producer; its lines must be logged with the clock of its hour. */
   add(name: string, hour: number): KnownProducer {
-    const producer: KnownProducer = { name, logged: 0, fenced: false };
+    const producer: KnownProducer = { name, logged: 0, acknowledged: 0, cutOff: false };
     this.#producers[hour] = producer;
     return producer;
   }
@@ -58,57 +75,29 @@ export class Oracle {
 
   /** Judges all that all viewers saw; the last epoch is that of `finalEpoch`, which had `next` lines. */
   judge(sights: readonly Sight[], finalEpoch: string, next: number): Verdict {
-    const faults: string[] = [];
-    const epochs = new Map<string, Map<number, LogEntry>>();
+    const verdict: Verdict = {
+      ...{ faults: [], lostUnannounced: 0, doubled: 0, outOfOrder: 0, reused: 0 },
+      ...{ rest: null, cutOffRest: 0, epochs: 0, lines: 0, announced: 0 },
+    };
+    const epochs = new Map<string, Map<number, SeenLine>>();
     for (const sight of sights) {
-      const lines = epochs.get(sight.epoch) ?? new Map<number, LogEntry>();
+      const lines = epochs.get(sight.epoch) ?? new Map<number, SeenLine>();
       epochs.set(sight.epoch, lines);
-      this.#follow(sight, lines, faults);
+      follow(sight, lines, verdict);
     }
-    let rest: number | null = null;
-    let fencedRest = 0;
-    let announced = 0;
     for (const [epoch, lines] of epochs) {
-      const final = epoch === finalEpoch;
-      const walk = this.#walk(epoch, lines, final ? next : null, faults);
-      if (final) ({ rest, fencedRest, announced } = walk);
+      this.#walk(epoch, lines, epoch === finalEpoch ? next : null, verdict);
+      verdict.lines += lines.size;
     }
-    const lines = [...epochs.values()].reduce((sum, each) => sum + each.size, 0);
-    return { faults, rest, fencedRest, epochs: epochs.size, lines, announced };
-  }
-
-  /** One viewer's order: every index once, upwards, with all that is left out announced. */
-  #follow(sight: Sight, lines: Map<number, LogEntry>, faults: string[]): void {
-    let next = sight.from;
-    for (const seen of sight.seen) {
-      const from = "index" in seen ? seen.index : seen.from;
-      if (next !== null && from !== next) {
-        faults.push(`${sight.viewer} was at ${next} of ${sight.epoch} and got ${from} without a gap.`);
-      }
-      if (!("index" in seen)) {
-        if (seen.lost !== seen.to - seen.from + 1)
-          faults.push(`A gap of ${sight.epoch} counts ${JSON.stringify(seen)}`);
-        next = seen.to + 1;
-        continue;
-      }
-      next = seen.index + 1;
-      const other = lines.get(seen.index);
-      if (other === undefined) lines.set(seen.index, seen);
-      else if (other.message !== seen.message || other.timestamp !== seen.timestamp) {
-        faults.push(`${sight.epoch}.${seen.index} is both "${label(other)}" and "${label(seen)}".`);
-      }
-    }
+    verdict.epochs = epochs.size;
+    return verdict;
   }
 
   /** The order of each producer within an epoch, and its lines that nobody announced. */
-  #walk(
-    epoch: string,
-    lines: ReadonlyMap<number, LogEntry>,
-    end: number | null,
-    faults: string[],
-  ): { rest: number | null; fencedRest: number; announced: number } {
+  #walk(epoch: string, lines: ReadonlyMap<number, SeenLine>, end: number | null, verdict: Verdict): void {
+    const { faults } = verdict;
     /** Of each producer: its next number if all before is accounted for, at least that otherwise. */
-    const positions = this.#producers.map(() => ({ next: 0, exact: lines.has(0) }));
+    const positions = this.#producers.map(() => ({ next: 0, exact: lines.has(0), seen: new Set<number>() }));
     let before = -1;
     let announced = 0;
     const doubt = (): void => {
@@ -122,42 +111,86 @@ export class Oracle {
       const hour = hourOf(entry);
       const producer = this.#producers[hour];
       const position = positions[hour];
-      if (producer === undefined || position === undefined) continue;
       if (entry.event === "log_gap") {
-        position.next += entry.dropped ?? 0;
+        if (position === undefined) faults.push(`${epoch}.${index} is a gap of nobody.`);
+        else position.next += entry.dropped ?? 0;
         announced += entry.dropped ?? 0;
         continue;
       }
+      if (entry.event?.startsWith("owner_")) continue;
       const [name, digits] = entry.message.split(" ");
       const number = Number(digits);
-      if (name !== producer.name) {
-        if (!entry.event?.startsWith("owner_")) faults.push(`${epoch}.${index} is nobody's: "${label(entry)}".`);
+      if (producer === undefined || position === undefined || name !== producer.name) {
+        faults.push(`${epoch}.${index} is nobody's: "${label(entry)}".`);
         continue;
       }
+      if (position.seen.has(number)) {
+        verdict.doubled += 1;
+        faults.push(`${epoch}.${index} doubles "${label(entry)}".`);
+        continue;
+      }
+      position.seen.add(number);
       if (number < position.next) {
-        faults.push(`${epoch}.${index} doubles or comes too late: "${label(entry)}" after ${position.next - 1}.`);
-      } else if (number > position.next && position.exact) {
+        verdict.outOfOrder += 1;
+        faults.push(`${epoch}.${index} comes too late: "${label(entry)}" after ${position.next - 1}.`);
+        continue;
+      }
+      if (number > position.next && position.exact) {
+        verdict.lostUnannounced += number - position.next;
         faults.push(`${epoch}.${index} "${label(entry)}" without ${position.next} to ${number - 1}, unannounced.`);
       }
       position.next = number + 1;
       position.exact = true;
     }
-    if (end === null) return { rest: null, fencedRest: 0, announced };
+    if (end === null) return;
+    verdict.announced = announced;
     if (before !== end - 1) doubt();
     let rest: number | null = 0;
-    let fencedRest = 0;
     positions.forEach(({ next, exact }, hour) => {
       const producer = this.#producers[hour];
       if (producer === undefined) return;
       const missing = producer.logged - next;
       if (missing < 0) faults.push(`${producer.name} logged ${producer.logged} and has ${next} in ${epoch}.`);
-      if (producer.fenced) {
-        fencedRest += missing;
-        return;
+      if (exact && next < producer.acknowledged) {
+        verdict.lostUnannounced += producer.acknowledged - next;
+        faults.push(`${producer.name} has ${next} in ${epoch}, and ${producer.acknowledged} were acknowledged.`);
       }
-      rest = exact && rest !== null ? rest + missing : null;
+      if (producer.cutOff) verdict.cutOffRest += missing;
+      else rest = exact && rest !== null ? rest + missing : null;
     });
-    return { rest, fencedRest, announced };
+    verdict.rest = rest;
+  }
+}
+
+/** One viewer's order: every index once, upwards, with all that is left out announced. */
+function follow(sight: Sight, lines: Map<number, SeenLine>, verdict: Verdict): void {
+  const { faults } = verdict;
+  const own = new Set<number>();
+  let next = sight.from;
+  for (const seen of sight.seen) {
+    const from = "index" in seen ? seen.index : seen.from;
+    if (next !== null && from !== next) {
+      if (from > next) verdict.lostUnannounced += from - next;
+      else if (own.has(from)) verdict.doubled += 1;
+      else verdict.outOfOrder += 1;
+      faults.push(`${sight.viewer} was at ${next} of ${sight.epoch} and got ${from} without a gap.`);
+    }
+    if (!("index" in seen)) {
+      if (seen.lost !== seen.to - seen.from + 1) {
+        verdict.lostUnannounced += Math.abs(seen.to - seen.from + 1 - seen.lost);
+        faults.push(`A gap of ${sight.epoch} miscounts: ${JSON.stringify(seen)}`);
+      }
+      next = seen.to + 1;
+      continue;
+    }
+    own.add(seen.index);
+    next = seen.index + 1;
+    const other = lines.get(seen.index);
+    if (other === undefined) lines.set(seen.index, seen);
+    else if (other.message !== seen.message || other.timestamp !== seen.timestamp) {
+      verdict.reused += 1;
+      faults.push(`${sight.epoch}.${seen.index} is both "${label(other)}" and "${label(seen)}".`);
+    }
   }
 }
 
@@ -166,10 +199,10 @@ export function clockAhead(hour: number): Clock {
   return { ...systemClock, now: () => Date.now() + hour * HOUR_MS };
 }
 
-function hourOf({ timestamp }: LogEntry): number {
+function hourOf({ timestamp }: SeenLine): number {
   return timestamp === null ? -1 : Math.round((Date.parse(timestamp) - Date.now()) / HOUR_MS);
 }
 
-function label({ message, event, dropped }: LogEntry): string {
+function label({ message, event, dropped }: SeenLine): string {
   return event === "log_gap" ? `log_gap of ${dropped}` : message.slice(0, 40);
 }

@@ -3,10 +3,13 @@ import { accessSync, constants, existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 
-/** The full path of the first of `names` that is on PATH; null when none is. */
+/** Where servers are installed; not on everybody's PATH. */
+const SERVER_FOLDERS = ["/usr/sbin", "/usr/local/sbin"];
+
+/** The full path of the first of `names` that is on PATH or where servers are installed; null when none is. */
 export function findProgram(...names: string[]): string | null {
   for (const name of names) {
-    for (const folder of (process.env.PATH ?? "").split(delimiter)) {
+    for (const folder of [...(process.env.PATH ?? "").split(delimiter), ...SERVER_FOLDERS]) {
       const path = join(folder, name);
       try {
         accessSync(path, constants.X_OK);

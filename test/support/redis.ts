@@ -4,15 +4,15 @@
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
+import { guardOf, hasEnded } from "./guard.js";
 import { requireProgram } from "./program.js";
+import { until } from "./until.js";
 
-const START_DEADLINE_MS = 15_000;
 const HOST = "127.0.0.1";
 
 export interface RedisOptions {
@@ -20,6 +20,8 @@ export interface RedisOptions {
   aof?: boolean;
   /** More arguments of the server, as on its command line. */
   args?: string[];
+  /** What the server's configuration file says besides; a sentinel needs one that it can write to. */
+  config?: string;
   /** Default: a free one. */
   port?: number;
   /** Start a server even when LIVETAIL_TEST_REDIS_URL names one; for tests that stop it. Implied by the others. */
@@ -41,10 +43,8 @@ export interface TestRedis {
   cli(...command: string[]): Promise<string>;
 }
 
-export interface TestRedisCluster {
-  readonly nodes: readonly TestRedis[];
-  stop(): Promise<void>;
-}
+/** Arguments of a master and its replicas: who comes back gets what it lacks at once, without a file. */
+export const PROMPT_REPLICATION = ["--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0"];
 
 /**
  * Starts a Redis or Valkey server and resolves when it answers PING. With LIVETAIL_TEST_REDIS_URL set and no
@@ -77,34 +77,14 @@ export function findRedisCli(): string {
   return requireProgram(["redis-cli", "valkey-cli"], "redis-tools");
 }
 
-/** Starts a cluster of three masters; resolves when every node says that the cluster is whole (about 3 s). */
-export async function startRedisCluster(): Promise<TestRedisCluster> {
-  const nodes: TestRedis[] = [];
-  const stop = async () => {
-    await Promise.all(nodes.map((node) => node.stop()));
-  };
-  try {
-    for (let index = 0; index < 3; index += 1) {
-      nodes.push(await startRedis({ port: await freeClusterPort(), args: ["--cluster-enabled", "yes"] }));
-    }
-    const addresses = nodes.map((node) => `${HOST}:${node.port}`);
-    await runCli(["--cluster", "create", ...addresses, "--cluster-yes"]);
-    await until(async () => {
-      const states = await Promise.all(nodes.map((node) => node.cli("CLUSTER", "INFO")));
-      return states.every((state) => state.includes("cluster_state:ok"));
-    }, "the cluster to form");
-    return { nodes, stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-}
-
 async function ownRedis(program: string, port: number, options: RedisOptions): Promise<TestRedis> {
   const folder = mkdtempSync(join(tmpdir(), "livetail-redis-"));
   const socketPath = join(folder, "redis.sock");
   const logFile = join(folder, "redis.log");
+  const configFile = join(folder, "redis.conf");
+  if (options.config !== undefined) writeFileSync(configFile, options.config);
   const args = [
+    ...(options.config === undefined ? [] : [configFile]),
     ...["--port", String(port), "--bind", HOST, "--unixsocket", socketPath, "--dir", folder],
     ...["--save", "", "--daemonize", "no"],
     ...(options.aof === true ? ["--appendonly", "yes", "--appendfsync", "always"] : ["--appendonly", "no"]),
@@ -174,21 +154,6 @@ async function ownRedis(program: string, port: number, options: RedisOptions): P
   };
 }
 
-/** Ends the server and its folder when this process is killed without a word: the pipe to the guard closes. */
-function guardOf(server: ChildProcess, folder: string): ChildProcess {
-  const guard = spawn("sh", ["-c", 'cat > /dev/null; kill -9 "$0"; rm -rf "$1"', String(server.pid), folder], {
-    stdio: ["pipe", "ignore", "ignore"],
-    detached: true,
-  });
-  guard.unref();
-  (guard.stdin as unknown as { unref?(): void } | null)?.unref?.();
-  return guard;
-}
-
-function hasEnded(child: ChildProcess): boolean {
-  return child.exitCode !== null || child.signalCode !== null;
-}
-
 function namedRedis(url: string): TestRedis {
   const refuse = () => Promise.reject(new Error("The server that LIVETAIL_TEST_REDIS_URL names is not to be stopped."));
   return {
@@ -222,14 +187,6 @@ function answersPing(socketPath: string): Promise<boolean> {
   });
 }
 
-async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadline = performance.now() + START_DEADLINE_MS;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`Waited ${START_DEADLINE_MS} ms in vain for ${what}.`);
-    await delay(5);
-  }
-}
-
 /** A port of 127.0.0.1 that was free a moment ago. */
 export async function freePort(port = 0): Promise<number> {
   const server = createServer().listen(port, HOST);
@@ -238,17 +195,4 @@ export async function freePort(port = 0): Promise<number> {
   await new Promise((resolve) => server.close(resolve));
   if (address === null || typeof address === "string") throw new Error("There is no port.");
   return address.port;
-}
-
-/** A free port whose bus port, 10,000 above it, is free too. */
-async function freeClusterPort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 10_000);
-    try {
-      await freePort(port + 10_000);
-      return await freePort(port);
-    } catch {
-      // Taken: another one.
-    }
-  }
 }

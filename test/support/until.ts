@@ -1,0 +1,10 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+/** Waits until it holds; throws with what was waited for after `ms`. */
+export async function until(holds: () => boolean | Promise<boolean>, what: string, ms = 15_000): Promise<void> {
+  const deadline = performance.now() + ms;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`Waited ${ms} ms in vain for ${what}.`);
+    await delay(5);
+  }
+}
