@@ -4,6 +4,8 @@ import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import { describe, expect, it } from "vitest";
 import { ERRORS } from "../src/errors.js";
+import { guarantees } from "./guarantees.js";
+import { occurrences } from "./support/mutant.js";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const readme = readFileSync(join(ROOT, "README.md"), "utf8");
@@ -55,6 +57,16 @@ describe("the README", () => {
     for (const path of paths) {
       expect(() => readFileSync(join(ROOT, path)), path).not.toThrow(/ENOENT/);
     }
+  });
+
+  it("names a test for each sentence that guarantees something, as proven by test:guarantees", () => {
+    const section = /\n## Guarantees and limits\n([\s\S]*?)\n## /.exec(readme)?.[1] ?? "";
+    const sentences = section.split("\n").filter((line) => line.startsWith("- "));
+    const named = sentences.map(
+      (line) => /^- [^.]+(?:\.\w[^.]+)*\. \(\[test\]\((\S+) "([^"]+)"\)\)$/.exec(line)?.slice(1) ?? line,
+    );
+    expect(named).toEqual(guarantees.map(({ test, title }) => [test, title]));
+    for (const { mutation } of guarantees) expect(occurrences(mutation), mutation.find).toBe(1);
   });
 
   it("has TypeScript that compiles against the package", () => {
