@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { benchLines } from "../bench/inputs.js";
+import { benchLines, kilobyteLines } from "../bench/inputs.js";
 
 describe("the lines of the benchmarks", () => {
   const lines = benchLines(20_000);
@@ -31,4 +31,11 @@ describe("the lines of the benchmarks", () => {
     const beyond = lines.filter((line) => Buffer.byteLength(line.message) > line.message.length);
     expect(beyond.length).toBeGreaterThan(lines.length / 10);
   });
+});
+
+test("the lines of a kilobyte are 850 to 1,050 bytes each, and as many as asked for", () => {
+  const sizes = kilobyteLines(100).map((line) => Buffer.byteLength(JSON.stringify(line)));
+  expect(sizes).toHaveLength(100);
+  expect(Math.min(...sizes)).toBeGreaterThanOrEqual(850);
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(1050);
 });

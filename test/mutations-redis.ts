@@ -108,7 +108,7 @@ export const redisMutations: readonly Mutation[] = inFile("src/store/redis-scrip
     "integer(redis.call('HGET', META, 'producers')) + 1 >= max_producers",
   ],
   ["a late retry is stored again", "local stored = have < upto and count > 0", "local stored = count > 0"],
-  ["an overlap is stored twice", "hole and LINES or LINES + have - first", "LINES"],
+  ["an overlap is stored twice", "hole and 1 or 1 + have - first", "1"],
   ["numbers do not go on after a hole", "'p:' .. producer, upto)", "'p:' .. producer, first + count)"],
   [
     "the same totals move the version",

@@ -2,11 +2,12 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { Cluster } from "ioredis";
+import { Cluster, Redis } from "ioredis";
 import { Cluster as Cluster6 } from "ioredis6";
 import { afterAll, describe, expect, it } from "vitest";
 import { createLivetail } from "../src/livetail.js";
-import { startRedisCluster } from "./support/redis.js";
+import { startRedisCluster } from "./support/cluster.js";
+import { until } from "./support/until.js";
 
 const cluster = await startRedisCluster();
 const nodes = cluster.nodes.map(({ port }) => ({ host: "127.0.0.1", port }));
@@ -66,6 +67,61 @@ describe.each([
     await livetail.close();
     client.disconnect();
   }, 30_000);
+});
+
+describe.each([
+  ["ioredis 5", (password: string) => new Cluster(nodes, { redisOptions: { password } })],
+  ["ioredis 6", (password: string) => new Cluster6(nodes, { redisOptions: { password } })],
+])("a password that is changed in mid-run, by %s", (_name, connect) => {
+  it.each([
+    ["all nodes", 3],
+    ["the node that has the run", 1],
+  ])(
+    "on %s of a Redis Cluster is an outage that loses no line",
+    async (_where, count) => {
+      const id = `op_rotated-${count}`;
+      const { port } = await cluster.masterOf(await cluster.slotOf(`logs:{${id}}:meta`));
+      const admins = nodes.map((node) => new Redis({ ...node, retryStrategy: null }));
+      const rotate = async (password: string, ...which: Redis[]): Promise<void> => {
+        for (const admin of which) {
+          await admin.config("SET", "requirepass", password);
+          await admin.client("KILL", "TYPE", "normal", "SKIPME", "yes");
+        }
+      };
+      const changed = count === nodes.length ? admins : admins.filter(({ options }) => options.port === port);
+      expect(changed).toHaveLength(count);
+      await rotate("first", ...admins);
+      const client = connect("first");
+      const heard: string[] = [];
+      const livetail = createLivetail({
+        redis: client,
+        commandTimeoutMs: 500,
+        onError: ({ code }) => heard.push(code),
+      });
+      const run = livetail.createOperationRun("subject", "rotated", { id });
+      run.log("line 0");
+      await run.flush();
+      await rotate("second", ...changed);
+      let logged = 1;
+      await until(() => {
+        run.log(`line ${logged++}`);
+        return heard.length > 0;
+      }, "the outage");
+      await rotate("first", ...changed);
+      expect(await run.complete()).toEqual({ status: "completed", stored: true });
+      const from = { kind: "at", epoch: "", index: 0 } as const;
+      const answer = await livetail.store.read({ runId: run.id, from, limit: 1000, known: null });
+      const messages = answer?.lines.map((line): string => JSON.parse(line).message);
+      expect(messages).toEqual(Array.from({ length: logged }, (_, i) => `line ${i}`));
+      expect(await livetail.store.remove(id)).toBe("OK");
+      await livetail.close();
+      await rotate("", ...admins);
+      client.disconnect();
+      for (const admin of admins) admin.disconnect();
+      expect(heard).toEqual(["STORE_UNAVAILABLE", "STORE_RECOVERED"]);
+    },
+    30_000,
+  );
 });
 
 describe("a process on a Redis Cluster", () => {

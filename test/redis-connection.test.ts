@@ -55,6 +55,8 @@ describe("what Redis answers", () => {
     "READONLY You can't write against a read only replica.",
     "MISCONF Redis is configured to save RDB snapshots",
     "BUSY Redis is busy running a script.",
+    "NOAUTH Authentication required.",
+    "WRONGPASS invalid username-password pair or user is disabled.",
     `${inScript}-OOM command not allowed when used memory > 'maxmemory'.`,
     `${inScript}-READONLY You can't write against a read only replica.`,
     `${inScript}-MISCONF Redis is configured to save RDB snapshots`,

@@ -39,6 +39,8 @@ describe("the writer", () => {
 
   it("cuts a burst into batches of at most 1,000 lines and keeps at most four of them in flight", async () => {
     const { faulty, livetail, stored } = open({ maxWaitingLines: 50_000 });
+    // Each batch leaves in a turn of its own: the first answer comes when there could be more than four.
+    faulty.turnsAway = 10;
     const run = livetail.createOperationRun("job", "burst");
     await run.ready;
     for (let i = 0; i < 9500; i++) run.log(`line ${i}`);
@@ -123,7 +125,7 @@ describe("the writer", () => {
     expect(heard).toEqual(["STORE_UNAVAILABLE", "STORE_RECOVERED"]);
     const { messages } = await stored(run.id);
     expect(messages[0]).toBe("first");
-    expect(messages[1]).toMatchObject({ event: "log_gap", dropped: 41 });
+    expect(messages[1]).toMatchObject({ event: "log_gap", dropped: 41, reason: "store_unavailable" });
     expect(messages.at(-1)).toBe("line 49");
   });
 
