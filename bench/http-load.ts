@@ -1,21 +1,26 @@
-/** Asks one URL over and over on connections that stay open, one request at a time on each. */
+/** Asks a server over and over on connections that stay open, one request at a time on each. */
 import { connect, type Socket } from "node:net";
+
+/** One request, and how its answer is recognised. */
+export interface Question {
+  /** Path and query. */
+  path: string;
+  /** The answer's body must begin like this; ASCII, as `bodyHolds`. */
+  bodyStart: string;
+  /** What must stand somewhere in it. */
+  bodyHolds: string;
+}
 
 export interface Load {
   port: number;
-  /** Path and query. */
-  path: string;
-  /** Every answer's body must begin like this. */
-  bodyStart: string;
+  /** What is asked next, on whichever connection. */
+  question: () => Question;
   connections: number;
   seconds: number;
 }
 
-/** Resolves to how many answers came; rejects when an answer is not 200 or its body begins otherwise. */
+/** Resolves to how many answers came; rejects when an answer is not 200 or its body is not the expected one. */
 export async function answersPerSecond(load: Load): Promise<{ answers: number; perSecond: number }> {
-  const request = `GET ${load.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n\r\n`;
-  // latin1: a byte is a character, so that Content-Length counts characters.
-  const expected = Buffer.from(load.bodyStart).toString("latin1");
   const sockets: Socket[] = [];
   let answers = 0;
   let running = true;
@@ -26,10 +31,15 @@ export async function answersPerSecond(load: Load): Promise<{ answers: number; p
     }, load.seconds * 1000);
     const ask = (): Promise<void> =>
       new Promise((resolve, reject) => {
-        const socket = connect(load.port, "127.0.0.1", () => socket.write(request));
+        let question = load.question();
+        const send = (): void => {
+          socket.write(`GET ${question.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n\r\n`);
+        };
+        const socket = connect(load.port, "127.0.0.1", send);
         sockets.push(socket);
         let received = "";
         socket.setNoDelay(true);
+        // latin1: a byte is a character, so that Content-Length counts characters.
         socket.setEncoding("latin1");
         socket.on("error", reject);
         socket.on("close", () => reject(new Error("The server closed the connection.")));
@@ -37,14 +47,18 @@ export async function answersPerSecond(load: Load): Promise<{ answers: number; p
           received += chunk;
           const end = endOfAnswer(received);
           if (end === -1 || received.length < end) return;
-          if (!isExpected(received, expected)) {
-            reject(new Error(`Not the expected answer:\n${received}`));
+          if (!isExpected(received, question)) {
+            reject(new Error(`Not the expected answer to ${question.path}:\n${received}`));
             return;
           }
           received = "";
           answers += 1;
-          if (running) socket.write(request);
-          else resolve();
+          if (!running) {
+            resolve();
+            return;
+          }
+          question = load.question();
+          send();
         });
       });
     await Promise.all(Array.from({ length: load.connections }, ask)).finally(() => clearTimeout(stop));
@@ -63,6 +77,7 @@ function endOfAnswer(text: string): number {
   return head + 4 + Number.parseInt(text.slice(at + 15), 10);
 }
 
-function isExpected(answer: string, bodyStart: string): boolean {
-  return answer.startsWith("HTTP/1.1 200 ") && answer.startsWith(bodyStart, answer.indexOf("\r\n\r\n") + 4);
+function isExpected(answer: string, { bodyStart, bodyHolds }: Question): boolean {
+  const body = answer.indexOf("\r\n\r\n") + 4;
+  return answer.startsWith("HTTP/1.1 200 ") && answer.startsWith(bodyStart, body) && answer.includes(bodyHolds, body);
 }

@@ -26,6 +26,15 @@ export function benchLines(count: number): BenchLine[] {
   return Array.from({ length: count }, (_, index) => benchLine(index, random));
 }
 
+/** `count` of such lines with 850 to 1,050 bytes of JSON each: model calls and tracebacks. */
+export function kilobyteLines(count: number): BenchLine[] {
+  const lines = benchLines(60 * count).filter((line) => {
+    const bytes = Buffer.byteLength(JSON.stringify(line));
+    return bytes >= 850 && bytes <= 1050;
+  });
+  return lines.slice(0, count);
+}
+
 function benchLine(index: number, random: () => number): BenchLine {
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
   const prose = (length: number): string => {

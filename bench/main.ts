@@ -2,12 +2,29 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { startRedis } from "../test/support/redis.js";
+import { busyPolls } from "./busy-polls.js";
+import { catchUp } from "./catch-up.js";
+import { fanOutBurst } from "./fan-out-burst.js";
+import { fanOutSteady } from "./fan-out-steady.js";
+import { growth } from "./growth.js";
 import { idlePolls } from "./idle-polls.js";
 import { ingest } from "./ingest.js";
-import type { Result } from "./rounds.js";
+import { latency } from "./latency.js";
+import { logCall } from "./log-call.js";
+import type { Figure, Result } from "./rounds.js";
 import type { Scenario } from "./scenario.js";
 
-const SCENARIOS: readonly Scenario[] = [ingest, idlePolls];
+const SCENARIOS: readonly Scenario[] = [
+  logCall,
+  ingest,
+  idlePolls,
+  busyPolls,
+  catchUp,
+  fanOutSteady,
+  fanOutBurst,
+  growth,
+  latency,
+];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -22,12 +39,12 @@ const chosen = SCENARIOS.filter(({ name }) => positionals.length === 0 || positi
 
 const redis = await startRedis({ own: true });
 try {
-  const report: Record<string, Result[]> = {};
+  const report: Record<string, readonly (Result | Figure)[]> = {};
   for (const scenario of chosen) {
     if (!values.json) console.log(`\n${scenario.name}: ${scenario.about}\n`);
     const results = await scenario.run({ redis, quick: values.quick });
     report[scenario.name] = results;
-    if (!values.json) console.log(table(results, scenario.unit));
+    if (!values.json) console.log(table(results, scenario));
   }
   const machine = { node: process.version, cores: cpus().length, quick: values.quick };
   if (values.json) console.log(JSON.stringify({ machine, scenarios: report }, null, 2));
@@ -36,19 +53,44 @@ try {
   await redis.stop();
 }
 
-function table(results: readonly Result[], unit: string): string {
-  const rows = [
-    ["", unit, "slowest to fastest", "CPU µs each", "ratio"],
+function table(results: readonly (Result | Figure)[], scenario: Scenario): string {
+  const rates = results.filter((result) => "perSecond" in result);
+  const rows = rates.length > 0 ? rateRows(rates, scenario) : figureRows(results.filter((each) => "figures" in each));
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  return rows.map((row) => row.map((cell, column) => pad(cell, widths[column] ?? 0, column > 0)).join("  ")).join("\n");
+}
+
+function figureRows(all: readonly Figure[]): string[][] {
+  const columns = [...new Set(all.flatMap(({ figures }) => Object.keys(figures)))];
+  const cell = (value: number | undefined): string => (value === undefined ? "" : round(value));
+  return [
+    ["", ...columns],
+    ...all.map(({ name, figures }) => [name, ...columns.map((column) => cell(figures[column]))]),
+  ];
+}
+
+function rateRows(results: readonly Result[], { unit = "per second", each }: Scenario): string[][] {
+  const others = results.some(({ otherMicros }) => otherMicros !== undefined);
+  return [
+    [
+      "",
+      unit,
+      ...(each ? [`${each} each`] : []),
+      "slowest to fastest",
+      "CPU µs each",
+      ...(others ? ["elsewhere"] : []),
+      "ratio",
+    ],
     ...results.map((result) => [
       result.name,
       round(result.perSecond),
+      ...(each ? [round(1e9 / result.perSecond)] : []),
       `${round(result.slowest)} to ${round(result.fastest)}`,
-      result.cpuMicros === null ? "-" : result.cpuMicros.toFixed(1),
+      result.cpuMicros === null ? "-" : round(result.cpuMicros),
+      ...(others ? [round(result.otherMicros ?? 0)] : []),
       result.ratio.toFixed(2),
     ]),
   ];
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  return rows.map((row) => row.map((cell, column) => pad(cell, widths[column] ?? 0, column > 0)).join("  ")).join("\n");
 }
 
 function pad(cell: string, width: number, right: boolean): string {

@@ -3,20 +3,17 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import fastify from "fastify";
 import { Redis } from "ioredis";
-import { livetailFastify } from "../src/adapters/fastify.js";
-import { createNodeHandler } from "../src/adapters/node.js";
-import { createLivetail } from "../src/livetail.js";
+import { createLivetail } from "livetail";
+import { livetailFastify } from "livetail/fastify";
+import { createNodeHandler } from "livetail/node";
 
 /** How a server answers: by livetail, with a constant text, or with what Redis says at each request. */
 export interface PollServerRole {
   server: "http" | "fastify";
   answers: "livetail" | "constant" | "redis";
   redisUrl: string;
-  runId: string;
   /** What the constant route answers. */
   body: string;
-  /** Position of the viewer, for the route that reads Redis: it asks for what comes after these kept lines. */
-  kept: number;
 }
 
 /** What the child says when it listens. */
@@ -46,16 +43,18 @@ async function listen(role: PollServerRole): Promise<number> {
     const app = fastify();
     if (livetail !== null) app.register(livetailFastify, { prefix: "/operations", livetail });
     else {
-      app.get("/operations/:id", (_request, reply) => {
+      app.get("/operations/:id", (request, reply) => {
+        const { id } = request.params as { id: string };
+        const { since, limit } = request.query as { since?: string; limit?: string };
         reply.header("Content-Type", "application/json; charset=utf-8").header("Cache-Control", "no-store");
-        answer((body) => void reply.send(body));
+        answer({ id, since: Number(since), limit: Number(limit) }, (body) => void reply.send(body));
       });
     }
     await app.listen({ port: 0, host: "127.0.0.1" });
     return (app.server.address() as AddressInfo).port;
   }
-  const plain: RequestListener = (_request, response) => {
-    answer((body) => {
+  const plain: RequestListener = (request, response) => {
+    answer(questionOf(request.url ?? ""), (body) => {
       response.writeHead(200, {
         "Content-Type": "application/json; charset=utf-8",
         "Cache-Control": "no-store",
@@ -69,15 +68,33 @@ async function listen(role: PollServerRole): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-function answerOf({ answers, redisUrl, runId, body, kept }: PollServerRole): (send: (body: string) => void) => void {
-  if (answers !== "redis") return (send) => send(body);
+/** What a route that reads Redis is asked: the lines of a run from `since` on, `limit` of them. */
+interface LinesQuestion {
+  id: string;
+  since: number;
+  limit: number;
+}
+
+function questionOf(url: string): LinesQuestion {
+  const [path = "", query] = url.split("?");
+  const parameters = new URLSearchParams(query);
+  const number = (name: string): number => Number(parameters.get(name));
+  return { id: path.slice(path.lastIndexOf("/") + 1), since: number("since"), limit: number("limit") };
+}
+
+function answerOf({
+  answers,
+  redisUrl,
+  body,
+}: PollServerRole): (question: LinesQuestion, send: (body: string) => void) => void {
+  if (answers !== "redis") return (_question, send) => send(body);
   const client = new Redis(redisUrl);
-  return async (send) => {
+  return async ({ id, since, limit }, send) => {
     const [lines, meta] = await Promise.all([
-      client.lrange(`logs:${runId}:buffer`, kept, -1),
-      client.hgetall(`logs:${runId}:meta`),
+      client.lrange(`logs:${id}:buffer`, since, since + limit - 1),
+      client.hgetall(`logs:${id}:meta`),
     ]);
     const logs = lines.map((line) => JSON.parse(line));
-    send(JSON.stringify({ run_id: runId, status: meta.status, logs, next_index: Number(meta.next) }));
+    send(JSON.stringify({ run_id: id, status: meta.status, logs, next_index: since + logs.length }));
   };
 }

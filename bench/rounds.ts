@@ -6,6 +6,8 @@ export interface Measurement {
   perSecond: number;
   /** CPU time of the measured process for one unit of work, in microseconds; null where it is not known. */
   cpuMicros: number | null;
+  /** The same of the other processes that livetail or a peer needs for it; left out where there is none. */
+  otherMicros?: number;
 }
 
 /** Somebody who is measured. `measure` does one round, verifies what it delivered, and throws when that is wrong. */
@@ -23,8 +25,15 @@ export interface Result {
   slowest: number;
   fastest: number;
   cpuMicros: number | null;
+  otherMicros?: number;
   /** `perSecond` as a share of the yardstick's. */
   ratio: number;
+}
+
+/** What is printed where nothing is counted per second: each figure with the name of its column. */
+export interface Figure {
+  name: string;
+  figures: Record<string, number>;
 }
 
 /** Measures every contender `rounds` times after one round that does not count. */
@@ -42,12 +51,14 @@ export async function measureInRounds(contenders: readonly Contender[], rounds: 
   return [...measured].map(([{ name, yardstick = contenders[0]?.name ?? name }, all]) => {
     const speeds = all.map(({ perSecond }) => perSecond);
     const costs = all.flatMap(({ cpuMicros }) => (cpuMicros === null ? [] : [cpuMicros]));
+    const others = all.flatMap(({ otherMicros }) => (otherMicros === undefined ? [] : [otherMicros]));
     return {
       name,
       perSecond: median(speeds),
       slowest: Math.min(...speeds),
       fastest: Math.max(...speeds),
       cpuMicros: costs.length === 0 ? null : median(costs),
+      ...(others.length > 0 && { otherMicros: median(others) }),
       ratio: median(speeds) / (medians.get(yardstick) ?? Number.NaN),
     };
   });

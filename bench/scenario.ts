@@ -1,5 +1,5 @@
 import type { TestRedis } from "../test/support/redis.js";
-import type { Result } from "./rounds.js";
+import type { Figure, Result } from "./rounds.js";
 
 /** What a scenario is given. */
 export interface BenchSetting {
@@ -14,7 +14,9 @@ export interface Scenario {
   name: string;
   /** What is compared, in one sentence. */
   about: string;
-  /** What is counted per second. */
-  unit: string;
-  run(setting: BenchSetting): Promise<Result[]>;
+  /** What is counted per second; left out where figures are answered. */
+  unit?: string;
+  /** Also print how long one took; for work that is done one at a time. */
+  each?: "ns";
+  run(setting: BenchSetting): Promise<Result[] | Figure[]>;
 }

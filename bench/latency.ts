@@ -1,0 +1,105 @@
+/** How long a line takes from the log call to a viewer's callback, through Redis, into another process. */
+import { strictEqual } from "node:assert";
+import type { TestRedis } from "../test/support/redis.js";
+import { until } from "../test/support/until.js";
+import { type HelperProcess, startHelper } from "./helper-process.js";
+import { followRun, pollList, queueEvents, resumeStream, streamRun, subscribe, type Watch } from "./latency-viewers.js";
+import type { LatencyWay, WriterAnswer, WriterOrder } from "./latency-writer.js";
+import type { Figure } from "./rounds.js";
+import type { Scenario } from "./scenario.js";
+import { nowMicros } from "./stamped-line.js";
+
+const CONTENDERS: readonly { name: string; way: LatencyWay; watch: Watch }[] = [
+  { name: "PUBLISH to a subscriber, nothing stored", way: "publish", watch: subscribe },
+  { name: "livetail to a Node reader", way: "livetail", watch: followRun },
+  { name: "livetail to an SSE viewer, by a server between", way: "livetail", watch: streamRun },
+  { name: "resumable-stream", way: "resumable-stream", watch: resumeStream },
+  { name: "BullMQ updateProgress() to QueueEvents", way: "bullmq", watch: queueEvents },
+  { name: "RPUSH to LRANGE every 200 ms", way: "list", watch: pollList },
+];
+
+/** Lines a second. */
+const IDLE = 50;
+const BUSY = 10_000;
+
+export const latency: Scenario = {
+  name: "latency",
+  about: `From the log call to the callback in another process, in ms: at ${IDLE} and at ${BUSY} lines/s.`,
+  async run({ redis, quick }) {
+    const seconds = quick ? 1 : 4;
+    const rounds = quick ? 1 : 3;
+    const measured = CONTENDERS.map(() => ({ idle: [] as number[], busy: [] as number[] }));
+    for (let round = 0; round < rounds; round += 1) {
+      for (const [index, { way, watch }] of CONTENDERS.entries()) {
+        const { idle, busy } = await measure(redis, way, watch, seconds);
+        measured[index]?.idle.push(...idle);
+        measured[index]?.busy.push(...busy);
+      }
+    }
+    const ceiling = percentile(measured[0]?.idle ?? [], 0.5);
+    return CONTENDERS.map(({ name }, index): Figure => {
+      const { idle = [], busy = [] } = measured[index] ?? {};
+      return {
+        name,
+        figures: {
+          p50: percentile(idle, 0.5),
+          p99: percentile(idle, 0.99),
+          "p50 ratio": percentile(idle, 0.5) / ceiling,
+          [`p50 at ${BUSY}/s`]: percentile(busy, 0.5),
+          [`p99 at ${BUSY}/s`]: percentile(busy, 0.99),
+        },
+      };
+    });
+  },
+};
+
+/** Latencies in ms. Every line comes once and in order; the first of each pace only warm up. */
+async function measure(
+  redis: TestRedis,
+  way: LatencyWay,
+  watch: Watch,
+  seconds: number,
+): Promise<{ idle: number[]; busy: number[] }> {
+  const writer = startHelper("./latency-writer.ts");
+  const order = (what: WriterOrder): Promise<WriterAnswer> => writer.ask<WriterAnswer>(what);
+  try {
+    const wanted = `op_latency_${process.hrtime.bigint().toString(36).padStart(24, "0")}`;
+    const id = await order({ kind: "prepare", way, id: wanted, redisUrl: redis.url });
+    const latencies: number[] = [];
+    let wrong = "";
+    const watching = await watch(redis, id, (message) => {
+      const now = nowMicros();
+      const [index, sent] = message.split(" ");
+      if (Number(index) !== latencies.length) wrong ||= `Line ${latencies.length} came as ${message}.`;
+      latencies.push((now - Number(sent)) / 1000);
+    });
+    const send = (count: number, perSecond: number): Promise<number[]> =>
+      sendAll(writer, latencies, { count, perSecond });
+    await send(BUSY / 2, BUSY);
+    const idle = await send(IDLE * 2 * seconds, IDLE);
+    const busy = await send(BUSY * seconds, BUSY);
+    strictEqual(wrong, "", "every line comes once and in order");
+    await order({ kind: "end" });
+    await watching.stop();
+    return { idle, busy };
+  } finally {
+    writer.stop();
+  }
+}
+
+/** Sends lines and waits until all have come; what they took. */
+async function sendAll(
+  writer: HelperProcess,
+  latencies: readonly number[],
+  pace: { count: number; perSecond: number },
+): Promise<number[]> {
+  const from = latencies.length;
+  await writer.ask<WriterAnswer>({ kind: "send", from, ...pace } satisfies WriterOrder);
+  await until(() => latencies.length >= from + pace.count, "all lines to come", 60_000);
+  return latencies.slice(from);
+}
+
+function percentile(values: readonly number[], part: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
+}

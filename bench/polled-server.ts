@@ -1,0 +1,51 @@
+/** The parent's side of `poll-server.ts`: starts servers, asks them, and measures what a poll costs them. */
+import { type HelperProcess, startHelper } from "./helper-process.js";
+import { answersPerSecond, type Question } from "./http-load.js";
+import type { PollServerCpu, PollServerReady, PollServerRole } from "./poll-server.js";
+import type { Measurement } from "./rounds.js";
+
+/** On how many connections a server is asked at a time. */
+export const CONNECTIONS = 32;
+
+/** The servers that are compared, with the names that they are printed with. */
+export const SERVERS = [
+  ["http", "node:http"],
+  ["fastify", "Fastify"],
+] as const;
+
+export interface PolledServer {
+  /** The body of one answer; rejects unless it is a 200. */
+  get(path: string): Promise<string>;
+  /** Asks as fast as it answers. */
+  measure(question: () => Question, seconds: number): Promise<Measurement>;
+}
+
+/** Servers that are stopped together. */
+export class PolledServers {
+  readonly #helpers: HelperProcess[] = [];
+
+  /** Starts one; resolves when it listens. */
+  async start(role: PollServerRole): Promise<PolledServer> {
+    const helper = startHelper("./poll-server.ts");
+    this.#helpers.push(helper);
+    const { port } = await helper.ask<PollServerReady>(role);
+    return {
+      async get(path) {
+        const response = await fetch(`http://127.0.0.1:${port}${path}`);
+        const body = await response.text();
+        if (response.status !== 200) throw new Error(`${path}: ${response.status} ${body}`);
+        return body;
+      },
+      async measure(question, seconds) {
+        const before = await helper.ask<PollServerCpu>("cpu");
+        const { answers, perSecond } = await answersPerSecond({ port, question, seconds, connections: CONNECTIONS });
+        const after = await helper.ask<PollServerCpu>("cpu");
+        return { perSecond, cpuMicros: (after.cpuMicros - before.cpuMicros) / answers };
+      },
+    };
+  }
+
+  stop(): void {
+    for (const helper of this.#helpers) helper.stop();
+  }
+}
