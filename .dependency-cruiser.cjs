@@ -8,25 +8,36 @@
 
 /** Station → the files that stand there. */
 const stations = {
-  contract: ["protocol", "errors", "clock", "back-off"],
+  contract: ["protocol", "errors", "clock", "back-off", "deadlines"],
   values: [
     ...["cost", "describe", "fields", "json", "layers", "line", "random-id", "redact", "serialize", "shorten"],
     ...["plain-text", "sse", "text-line"],
   ],
   seam: ["store", "run-state"],
   writing: [
-    ...["run", "handle", "writer", "backlog", "line-queue", "numbered-lines", "layer-outbox", "logger", "context"],
-    "owner",
+    ...[
+      "run",
+      "handle",
+      "writer",
+      "writer-host",
+      "backlog",
+      "line-queue",
+      "numbered-lines",
+      "layer-outbox",
+      "logger",
+      "context",
+    ],
+    ...["owner", "outage", "turn-queue"],
   ],
   reading: [
     ...["reader", "follow", "poll", "run-feed", "run-view", "run-status"],
-    ...["held-end", "line-window", "bell", "shared-frames", "shared-pages"],
+    ...["held-end", "line-window", "bell", "shared-answers", "shared-frames", "shared-pages"],
   ],
   serving: [
     ...["handler", "fetch", "routes", "exchange", "answer", "stream", "download", "viewers", "stuck-watch"],
     ...["access", "authorize", "query", "schema", "html", "list-page", "view-page"],
   ],
-  wiring: ["livetail", "livetail-options", "assets"],
+  wiring: ["livetail", "livetail-options", "close-on-signals", "assets"],
   index: ["index"],
   stores: ["store/"],
   adapters: ["adapters/"],
