@@ -4,10 +4,10 @@ import { afterAll, describe, expect, it } from "vitest";
 import { closeOnSignals, type SignalHost } from "../src/close-on-signals.js";
 import { createLivetail } from "../src/livetail.js";
 import { memoryStore } from "../src/store/memory.js";
-import { until } from "./faults/scene.js";
 import { settle } from "./support/hand-clock.js";
 import { killOwners, startOwner } from "./support/owner-process.js";
 import { startRedis } from "./support/redis.js";
+import { until } from "./support/until.js";
 
 /** A process that is told what became of it in place of ending. */
 function fakeHost(pid = 42) {

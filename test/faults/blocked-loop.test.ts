@@ -9,7 +9,7 @@ import { openAudience } from "../support/audience.js";
 import { length } from "../support/length.js";
 import { killOwners, startOwner } from "../support/owner-process.js";
 import { startRedis } from "../support/redis.js";
-import { until } from "./scene.js";
+import { until } from "../support/until.js";
 
 const LEASE_MS = length(30_000, 2500);
 const DEADLINE_MS = 5 * LEASE_MS + 30_000;

@@ -8,8 +8,9 @@ import type { EndOutcome, Run } from "../../src/run.js";
 import { type KnownProducer, Oracle } from "../support/oracle.js";
 import { request } from "../support/plain-request.js";
 import type { SeededRandom } from "../support/seeded-random.js";
+import { until } from "../support/until.js";
 import type { Viewer } from "../support/viewer.js";
-import { LEASE_MS, PATIENCE_MS, type Stage, until } from "./scene.js";
+import { LEASE_MS, PATIENCE_MS, type Stage } from "./scene.js";
 import { startWriterProcess, type WriterProcess } from "./writer-process.js";
 
 /** A run and all that is known of it. */

@@ -7,7 +7,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { redisStore } from "../../src/store/redis.js";
 import { killOwners, type OwnerProcess, startOwner } from "../support/owner-process.js";
 import { startRedis } from "../support/redis.js";
-import { until } from "./scene.js";
+import { until } from "../support/until.js";
 
 /** The first is the most ahead, so that what comes later bears an earlier time. */
 const HOURS = [5, 0, -7] as const;

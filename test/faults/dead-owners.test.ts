@@ -11,7 +11,7 @@ import { length } from "../support/length.js";
 import { killOwners, startOwner } from "../support/owner-process.js";
 import { startRedis } from "../support/redis.js";
 import { seededRandom } from "../support/seeded-random.js";
-import { until } from "./scene.js";
+import { until } from "../support/until.js";
 
 const OWNERS = length(20, 4);
 const LEASE_MS = length(30_000, 1500);

@@ -3,7 +3,7 @@ import { Redis } from "ioredis";
 import { afterAll, expect, it } from "vitest";
 import { createLivetail } from "../../src/livetail.js";
 import { startRedis } from "../support/redis.js";
-import { until } from "./scene.js";
+import { until } from "../support/until.js";
 
 const server = await startRedis({ own: true });
 const raw = new Redis(server.url);

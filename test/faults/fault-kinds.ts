@@ -1,9 +1,10 @@
 /** The faults of the random run: those of stores and networks, and beside them those of `run-faults.ts`. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { SeededRandom } from "../support/seeded-random.js";
+import { until } from "../support/until.js";
 import type { Fault } from "./fault.js";
 import { RUN_FAULTS } from "./run-faults.js";
-import { PATIENCE_MS, type Stage, until } from "./scene.js";
+import { PATIENCE_MS, type Stage } from "./scene.js";
 
 const KEYS = ["meta", "buffer", "layers", "producers", "result"];
 const keysOf = (runId: string): string[] => KEYS.map((name) => `logs:${runId}:${name}`);

@@ -14,7 +14,7 @@ import { createFastClock } from "../support/fast-clock.js";
 import { startRedis } from "../support/redis.js";
 import { openResp } from "../support/resp.js";
 import { retold } from "../support/retold.js";
-import { until } from "./scene.js";
+import { until } from "../support/until.js";
 
 /** An end is held back for ten seconds: half a second here. */
 const clock = createFastClock(20);

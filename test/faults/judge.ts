@@ -1,8 +1,8 @@
 /** The judgement of one run of the random run: what its viewers and its store saw, against what its producers logged. */
 import { parseLine } from "../../src/line.js";
 import type { Counters, Sight, Verdict } from "../support/oracle.js";
+import { until } from "../support/until.js";
 import type { Cast, Watched } from "./cast.js";
-import { until } from "./scene.js";
 
 /** What episodes came to. */
 export interface Report extends Counters {

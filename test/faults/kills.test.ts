@@ -11,7 +11,7 @@ import type { LogStore } from "../../src/store.js";
 import { length } from "../support/length.js";
 import { startRedis } from "../support/redis.js";
 import { startTcpProxy } from "../support/tcp-proxy.js";
-import { until } from "./scene.js";
+import { until } from "../support/until.js";
 
 const LINES = Number(process.env.LIVETAIL_FAULTS_LINES || length(1_000_000, 40_000));
 const KILLS = length(20, 4);

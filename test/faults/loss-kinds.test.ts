@@ -7,8 +7,8 @@ import { createLivetail } from "../../src/livetail.js";
 import { END } from "../../src/store/redis-scripts.js";
 import { startRedis, type TestRedis } from "../support/redis.js";
 import { startTcpProxy } from "../support/tcp-proxy.js";
+import { until } from "../support/until.js";
 import { keysOf, openWatchedRun, type WatchedRun } from "../support/watched-run.js";
-import { until } from "./scene.js";
 
 const MAX_LINES = 50;
 const DEADLINE_MS = 90_000;

@@ -16,7 +16,7 @@ import { length } from "../support/length.js";
 import { request } from "../support/plain-request.js";
 import { startRedis, type TestRedis } from "../support/redis.js";
 import { startTcpProxy } from "../support/tcp-proxy.js";
-import { until } from "./scene.js";
+import { until, within } from "../support/until.js";
 
 const server = await startRedis({ aof: true });
 const raw = new Redis(server.url, { maxRetriesPerRequest: null, retryStrategy: () => 50 });
@@ -99,7 +99,7 @@ const DRILLS: [string, Drill][] = [
       runs: length(50, 10),
       leaseMs: length(30_000, 1500),
       awayMs: length(300_000, 2500),
-      commandTimeoutMs: 2000,
+      commandTimeoutMs: length(2000, 5000),
       maxWaitingLines: length(10_000, 1000),
       begin: (redis) => redis.kill(),
       end: (redis) => redis.restart(),
@@ -161,7 +161,7 @@ describe.concurrent("an outage", () => {
       await until(() => working.heard.length >= 2, "the recovery", 30_000);
       if (awayMs > leaseMs) await delay(leaseMs);
       logLine();
-      expect(await Promise.all(runs.map((run) => run.complete()))).toEqual(
+      expect(await within(Promise.all(runs.map((run) => run.complete())), "the ends of the runs")).toEqual(
         runs.map(() => ({ status: "completed", stored: true })),
       );
       expect(working.heard).toEqual(["STORE_UNAVAILABLE", "STORE_RECOVERED"]);
@@ -179,7 +179,7 @@ describe.concurrent("an outage", () => {
       expect(await health(working.livetail)).toMatchObject({ dropped_lines: dropped, waiting_lines: 0 });
       expect(dropped).toBeGreaterThan(0);
       for (const viewer of viewers) {
-        expect(await viewer.finished).toMatchObject({ status: "completed" });
+        expect(await within(viewer.finished, `the end for ${viewer.name}`)).toMatchObject({ status: "completed" });
         expect(viewer.errors.filter((code) => code !== "STORE_UNAVAILABLE")).toEqual([]);
       }
       await until(() => told.at(-1) === "ok", "the stream to be told");

@@ -5,7 +5,7 @@ import { Redis } from "ioredis";
 import { afterAll, describe, expect, it } from "vitest";
 import { createLivetail, type Livetail } from "../../src/livetail.js";
 import { startRedis } from "../support/redis.js";
-import { until } from "./scene.js";
+import { until } from "../support/until.js";
 
 const program = fileURLToPath(new URL("../fixtures/one-run.ts", import.meta.url));
 const server = await startRedis({ own: true });

@@ -13,7 +13,7 @@ import { length } from "../support/length.js";
 import { request, TestViewer } from "../support/plain-request.js";
 import { startRedis } from "../support/redis.js";
 import { startTcpProxy } from "../support/tcp-proxy.js";
-import { until } from "./scene.js";
+import { until } from "../support/until.js";
 
 const server = await startRedis({ own: true });
 const raw = new Redis(server.url);

@@ -7,7 +7,7 @@ import { createNodeHandler } from "../../src/adapters/node.js";
 import { createLivetail } from "../../src/livetail.js";
 import { startRedis } from "../support/redis.js";
 import { startTcpProxy } from "../support/tcp-proxy.js";
-import { until } from "./scene.js";
+import { until } from "../support/until.js";
 
 const COMMAND_TIMEOUT_MS = 500;
 /** What a busy machine may add to the time-out; without one an answer would never come. */

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { createLivetail, type Livetail } from "../../src/livetail.js";
 import type { LivetailOptions } from "../../src/livetail-options.js";
 import { startRedis } from "../support/redis.js";
-import { until } from "./scene.js";
+import { until } from "../support/until.js";
 
 const server = await startRedis({ own: true });
 const raw = new Redis({ port: server.port });

@@ -1,7 +1,8 @@
 /** The faults of the random run that befall one run: its owner, its producers, its viewers. */
 import type { Sight } from "../support/oracle.js";
+import { until } from "../support/until.js";
 import type { Fault } from "./fault.js";
-import { PATIENCE_MS, until } from "./scene.js";
+import { PATIENCE_MS } from "./scene.js";
 
 const NAPS = 8;
 

@@ -7,7 +7,6 @@ import { rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { createNodeHandler } from "../../src/adapters/node.js";
 import type { LogPollerOptions } from "../../src/client/log-poller.js";
@@ -204,13 +203,4 @@ function noted(store: Livetail["store"], name: string, note: (what: string) => v
     release: wrap("release", store.release),
     recreate: wrap("recreate", store.recreate),
   };
-}
-
-/** Waits until it holds; throws with what was waited for after `ms`. */
-export async function until(holds: () => boolean | Promise<boolean>, what: string, ms = 15_000): Promise<void> {
-  const deadline = performance.now() + ms;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`Waited ${ms} ms in vain for ${what}.`);
-    await delay(10);
-  }
 }

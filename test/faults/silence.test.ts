@@ -17,7 +17,7 @@ import { createHandClock, settle } from "../support/hand-clock.js";
 import { length } from "../support/length.js";
 import { killOwners, startOwner } from "../support/owner-process.js";
 import { startRedis } from "../support/redis.js";
-import { until } from "./scene.js";
+import { until } from "../support/until.js";
 
 const MINUTE_MS = 60_000;
 

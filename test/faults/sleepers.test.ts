@@ -14,7 +14,7 @@ import type { Run } from "../../src/run.js";
 import { createFastClock } from "../support/fast-clock.js";
 import { startRedis } from "../support/redis.js";
 import { retold } from "../support/retold.js";
-import { until } from "./scene.js";
+import { until } from "../support/until.js";
 
 /** Time flies for the viewers and their server: a minute is over in one second. */
 const clock = createFastClock(60);

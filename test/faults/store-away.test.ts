@@ -10,7 +10,7 @@ import type { Asks, Opening, Standing } from "../fixtures/operations.js";
 import { length } from "../support/length.js";
 import { startRedis } from "../support/redis.js";
 import { startTcpProxy } from "../support/tcp-proxy.js";
-import { until } from "./scene.js";
+import { until } from "../support/until.js";
 
 const OPERATIONS = length(50, 10);
 /** What is logged while the store is away: more than the 10,000 lines that may wait. */

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { EndOutcome } from "../../src/run.js";
 import type { KnownProducer } from "../support/oracle.js";
-import { PATIENCE_MS, until } from "./scene.js";
+import { until } from "../support/until.js";
+import { PATIENCE_MS } from "./scene.js";
 
 const PROGRAM = fileURLToPath(new URL("writer-program.ts", import.meta.url));
 

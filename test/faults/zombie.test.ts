@@ -8,7 +8,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { createLivetail } from "../../src/livetail.js";
 import { killOwners, type OwnerProcess, startOwner } from "../support/owner-process.js";
 import { startRedis } from "../support/redis.js";
-import { until } from "./scene.js";
+import { until } from "../support/until.js";
 
 const server = await startRedis({ own: true });
 const raw = new Redis(server.url);

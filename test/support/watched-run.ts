@@ -5,10 +5,10 @@ import type { LivetailOptions } from "../../src/livetail-options.js";
 import type { Gap } from "../../src/protocol.js";
 import type { Run } from "../../src/run.js";
 import type { LogStore } from "../../src/store.js";
-import { until } from "../faults/scene.js";
 import { openAudience, type Witness } from "./audience.js";
 import { clockAhead, Oracle, type Verdict } from "./oracle.js";
 import { request } from "./plain-request.js";
+import { until } from "./until.js";
 
 /** The keys of a run that hold something of it. */
 export const keysOf = (runId: string): string[] =>
