@@ -42,6 +42,7 @@ const stations = {
   stores: ["store/"],
   adapters: ["adapters/"],
   client: ["client/"],
+  panel: ["panel/"],
   capture: ["capture/"],
   cli: ["cli/"],
 };
@@ -60,6 +61,7 @@ const mayImport = {
   wiring: ["serving", "reading", "writing", "stores", "seam", "values", "contract"],
   index: ["wiring", "serving", "reading", "writing", "stores", "seam", "values", "contract"],
   client: [],
+  panel: [],
   capture: ["writing", "values", "contract"],
   cli: [
     "index",
@@ -81,7 +83,7 @@ const pathsOf = (...names) => names.flatMap((name) => stations[name].map(pathOf)
 const everyStation = pathsOf(...Object.keys(stations));
 
 const stationRules = Object.keys(stations)
-  .filter((name) => name !== "client")
+  .filter((name) => name !== "client" && name !== "panel")
   .map((name) => ({
     name: `down-the-flow-from-${name}`,
     severity: "error",
@@ -126,6 +128,12 @@ module.exports = {
       to: {
         pathNot: ["^src/client/", "^src/(protocol|errors|sse)\\.ts$", "^node_modules/eventsource-parser/"],
       },
+    },
+    {
+      name: "the-panel-is-for-browsers",
+      severity: "error",
+      from: { path: "^src/panel/" },
+      to: { pathNot: ["^src/(panel|client)/", "^src/(protocol|errors)\\.ts$"] },
     },
     onlyIn("only-the-redis-store-knows-redis", ["^src/store/redis"], "(^|/)ioredis6?(/|$)"),
     onlyIn("only-adapters-know-frameworks", ["^src/adapters/"], "(^|/)(express|fastify|hono|koa|next|@nestjs)(/|$)"),
