@@ -63,7 +63,8 @@ export function createAccess({ authorize, cors, onError }: AccessOptions): Acces
 
   const failed = (cause: unknown): HandlerResponse => {
     onError(new LivetailError("FORBIDDEN", "authorize failed, so the request was refused.", { cause }));
-    return refuse();
+    // What it asks may be away for a moment: a viewer must not take this for its last word.
+    return problemAnswer("FORBIDDEN", "Whether this is allowed could not be found out.", 503);
   };
 
   const withoutAuthorize = (runId: string | null, action: Action): Verdict => {
@@ -85,7 +86,7 @@ export function createAccess({ authorize, cors, onError }: AccessOptions): Acces
       const header = (name: string): string | undefined => request.header(name);
       try {
         const answer = authorize({ method, url, header, raw, runId, action });
-        if (typeof answer !== "object" || !("then" in answer)) return verdict(answer);
+        if (typeof answer !== "object" || answer === null || !("then" in answer)) return verdict(answer);
         // A promise of another library, or of another realm, is no Promise to whoever goes on with the verdict.
         return Promise.resolve(answer).then(verdict).catch(failed);
       } catch (error) {

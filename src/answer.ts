@@ -38,7 +38,7 @@ export function problemAnswer(
 ): HandlerResponse {
   const body: Problem = { type: "about:blank", title: ERRORS[code][1], status, detail, code };
   const headers: Record<string, string> = { "Content-Type": "application/problem+json; charset=utf-8", ...PLAIN };
-  const retryAfter = RETRY_AFTER[code];
+  const retryAfter = RETRY_AFTER[code] ?? (status === 503 ? "1" : undefined);
   if (retryAfter !== undefined) headers["Retry-After"] = retryAfter;
   // RFC 9110 wants a challenge with every 401; what it has in mind is up to `authorize`.
   if (status === 401) headers["WWW-Authenticate"] = "Bearer";

@@ -20,5 +20,8 @@ export interface AuthorizeRequest {
 /** `true`: allowed. `false`: 403. Else a status from 400 to 599 with a message for the viewer. */
 export type AuthorizeAnswer = boolean | { status: number; message?: string | undefined };
 
-/** Decides on every request, resumes too; a preflight alone is not asked about. One that throws refuses. */
+/**
+ * Decides on every request, resumes too; a preflight alone is not asked about. One that throws or rejects refuses with
+ * 503, so that viewers ask again.
+ */
 export type Authorize = (request: AuthorizeRequest) => AuthorizeAnswer | Promise<AuthorizeAnswer>;

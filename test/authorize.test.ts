@@ -251,7 +251,8 @@ describe("an authorize that has faults", () => {
     for (const [method, target] of ROUTES) {
       errors = [];
       const answer = await send(target.replace(":run", run.runId), { method });
-      expect([method, target, answer.status]).toEqual([method, target, 403]);
+      // Nonsense is refused for good; one that fails may be able to answer a moment later.
+      expect([403, 503], `${method} ${target}`).toContain(answer.status);
       expect(tells(answer)).toBe(false);
       expect(String(answer.body)).not.toContain("secret");
       expect(errors).toHaveLength(1);

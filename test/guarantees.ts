@@ -614,7 +614,7 @@ export const guarantees: readonly Guarantee[] = [
     mutation: {
       file: "src/access.ts",
       name: "a fault lets everybody in",
-      find: '    onError(new LivetailError("FORBIDDEN", "authorize failed, so the request was refused.", { cause }));\n    return refuse();',
+      find: '    onError(new LivetailError("FORBIDDEN", "authorize failed, so the request was refused.", { cause }));',
       replace:
         '    onError(new LivetailError("FORBIDDEN", "authorize failed, so the request was refused.", { cause }));\n    return null as never;',
     },

@@ -627,11 +627,13 @@ describe("authorize", () => {
 
   it("refuses when it throws, rejects or answers nonsense, and somebody hears of it", async () => {
     const run = await scene.run(1);
-    const faults: (() => unknown)[] = [
+    const throwing: (() => unknown)[] = [
       () => {
         throw new Error("bug");
       },
       () => Promise.reject(new Error("bug")),
+    ];
+    const nonsense: (() => unknown)[] = [
       () => undefined,
       () => null,
       () => "yes",
@@ -640,10 +642,14 @@ describe("authorize", () => {
       () => ({ status: "401" }),
       async () => undefined,
     ];
-    for (const fault of faults) {
+    for (const fault of [...throwing, ...nonsense]) {
       errors = [];
       build({ authorize: fault as never });
-      await problem(ask(`/${run.runId}`), 403, "FORBIDDEN");
+      // A viewer asks again after the one, and not after the other.
+      const status = throwing.includes(fault) ? 503 : 403;
+      const answer = await ask(`/${run.runId}`);
+      await problem(answer, status, "FORBIDDEN");
+      expect(answer.headers["Retry-After"]).toBe(status === 503 ? "1" : undefined);
       expect(errors).toHaveLength(1);
     }
   });
