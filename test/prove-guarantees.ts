@@ -72,9 +72,12 @@ async function outcomeIn(copy: string, { test, title }: Guarantee): Promise<Outc
     stdio: "ignore",
     detached: true,
   });
-  const deadline = setTimeout(() => process.kill(-(child.pid as number), "SIGKILL"), DEADLINE_MS);
+  const group = child.pid;
+  if (group === undefined) throw new Error("vitest cannot be started.");
+  const deadline = setTimeout(() => process.kill(-group, "SIGKILL"), DEADLINE_MS);
   const code = await new Promise<number | null>((resolve) => child.once("exit", resolve));
   clearTimeout(deadline);
+  endGroup(group);
   if (code === null) return "failed";
   const { testResults } = JSON.parse(readFileSync(report, "utf8")) as {
     testResults: { assertionResults: { status: string }[] }[];
@@ -83,4 +86,13 @@ async function outcomeIn(copy: string, { test, title }: Guarantee): Promise<Outc
   const ran = outcomes.filter((status) => status === "passed" || status === "failed");
   if (ran.length === 0) return "not there";
   return ran.includes("failed") ? "failed" : "passed";
+}
+
+/** A worker whose mutant never comes to an end outlives its vitest. */
+function endGroup(group: number): void {
+  try {
+    process.kill(-group, "SIGKILL");
+  } catch {
+    // Nobody is left of it.
+  }
 }
