@@ -1,8 +1,6 @@
 /** Polls per second that find five new lines each, of runs that go on writing. */
 import { deepStrictEqual } from "node:assert";
-import { createLivetail, type Livetail } from "../src/livetail.js";
-import type { PollAnswer } from "../src/protocol.js";
-import type { Run } from "../src/run.js";
+import { createLivetail, type Livetail, type PollAnswer, type Run } from "livetail";
 import type { Question } from "./http-load.js";
 import { type BenchLine, benchLines } from "./inputs.js";
 import { CONNECTIONS, type PolledServer, PolledServers, SERVERS } from "./polled-server.js";
@@ -24,11 +22,15 @@ export const busyPolls: Scenario = {
     `Polls that find ${FRESH} new lines each, on ${CONNECTIONS} connections, of ${RUNS} runs with a line every ` +
     `${LINE_EVERY_MS} ms; each server is a process of its own.`,
   unit: "polls/s",
+  goals: SERVERS.flatMap(([, title]) => [
+    { row: `${title}, livetail`, atLeast: 0.75 },
+    { row: `${title}, livetail`, figure: "perSecond", of: `${title}, LRANGE and HGETALL each time`, atLeast: 2 },
+  ]),
   async run({ redis, quick }) {
     const seconds = quick ? 1 : 3;
     // Nothing is trimmed, so that the route that reads Redis can take a line's index for its place in the list.
     const livetail = createLivetail({ redis: redis.url, maxLines: 1e6, maxBufferBytes: 1e9 });
-    const servers = new PolledServers();
+    const servers = new PolledServers(redis);
     const writing = await startRuns(livetail);
     try {
       const contenders: Contender[] = [];

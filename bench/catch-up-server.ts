@@ -3,8 +3,9 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Queue } from "bullmq";
 import { Redis } from "ioredis";
-import { createNodeHandler } from "../src/adapters/node.js";
-import { createLivetail, type Livetail } from "../src/livetail.js";
+import { createLivetail, type Livetail } from "livetail";
+import { createNodeHandler } from "livetail/node";
+import { ownCpu } from "./cpu-time.js";
 
 /**
  * How a server answers: by livetail, with constant bytes, with the rows that Redis has of the run, or with the logs of
@@ -25,18 +26,12 @@ export interface CatchUpReady {
   port: number;
 }
 
-/** What it says when it is asked for its CPU time, in microseconds since its start. */
-export interface CatchUpCpu {
-  cpuMicros: number;
-}
-
 let livetail: Livetail | null = null;
 let forget = async (): Promise<void> => {};
 
 process.on("message", async (message: CatchUpRole | CatchUpQuestion) => {
   if (message === "cpu") {
-    const { user, system } = process.cpuUsage();
-    process.send?.({ cpuMicros: user + system } satisfies CatchUpCpu);
+    process.send?.(ownCpu());
   } else if (message === "forget") {
     await forget();
     process.send?.({});

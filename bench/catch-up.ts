@@ -1,10 +1,11 @@
 /** A viewer that comes late and reads all that is kept of a run: 1,000 lines of about 1 kB in one answer. */
 import { deepStrictEqual, strictEqual } from "node:assert";
 import { Queue } from "bullmq";
-import { createLivetail } from "../src/livetail.js";
+import { createLivetail } from "livetail";
 import type { TestRedis } from "../test/support/redis.js";
 import { AnswerReader } from "./answer-reader.js";
-import type { CatchUpCpu, CatchUpQuestion, CatchUpReady, CatchUpRole } from "./catch-up-server.js";
+import type { CatchUpQuestion, CatchUpReady, CatchUpRole } from "./catch-up-server.js";
+import { type CpuClock, helperCpu, ownCpu, perUnit, redisCpu, startCpu } from "./cpu-time.js";
 import { type HelperProcess, startHelper } from "./helper-process.js";
 import { type BenchLine, kilobyteLines } from "./inputs.js";
 import { type Contender, type Measurement, measureInRounds } from "./rounds.js";
@@ -20,6 +21,10 @@ export const catchUp: Scenario = {
   name: "catch-up",
   about: `A late viewer reads ${LINES} lines of 1 kB, from node:http; ${VIEWERS} at a time. The CPU is that of the server.`,
   unit: "viewers/s",
+  goals: [
+    { row: "livetail, warm", atLeast: 0.9 },
+    { row: "livetail, cold", atLeast: 0.9 },
+  ],
   async run({ redis, quick }) {
     const lines = kilobyteLines(LINES);
     const ids = await storeRuns(redis, lines);
@@ -28,7 +33,8 @@ export const catchUp: Scenario = {
     const start = async (answers: CatchUpRole["answers"], body = ""): Promise<CatchUpServer> => {
       const helper = startHelper("./catch-up-server.ts");
       const { port } = await helper.ask<CatchUpReady>({ answers, redisPort: redis.port, body } satisfies CatchUpRole);
-      const server = { helper, readers: Array.from({ length: VIEWERS }, () => new AnswerReader(port)) };
+      const readers = Array.from({ length: VIEWERS }, () => new AnswerReader(port));
+      const server = { helper, readers, redisMicros: redisCpu(redis) };
       servers.push(server);
       return server;
     };
@@ -89,16 +95,16 @@ export const catchUp: Scenario = {
 interface CatchUpServer {
   helper: HelperProcess;
   readers: AnswerReader[];
+  redisMicros: CpuClock;
 }
 
 /** Asks for every path once and expects `logs` in each answer, byte by byte. */
 async function measure(
-  { helper, readers }: CatchUpServer,
+  { helper, readers, redisMicros }: CatchUpServer,
   paths: readonly string[],
   logs: Buffer,
 ): Promise<Measurement> {
-  const cpu = () => helper.ask<CatchUpCpu>("cpu" satisfies CatchUpQuestion);
-  const { cpuMicros: cpuBefore } = await cpu();
+  const stopCpu = await startCpu({ server: helperCpu(helper), reader: ownCpu, Redis: redisMicros });
   const before = performance.now();
   let next = 0;
   const read = async (reader: AnswerReader): Promise<void> => {
@@ -110,8 +116,8 @@ async function measure(
   };
   await Promise.all(readers.map(read));
   const seconds = (performance.now() - before) / 1000;
-  const { cpuMicros: cpuAfter } = await cpu();
-  return { perSecond: paths.length / seconds, cpuMicros: (cpuAfter - cpuBefore) / paths.length };
+  const { server, ...otherMicros } = perUnit(await stopCpu(), paths.length);
+  return { perSecond: paths.length / seconds, cpuMicros: server, otherMicros };
 }
 
 /** A copy of one answer. */

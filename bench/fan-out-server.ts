@@ -6,8 +6,8 @@ import { Redis } from "ioredis";
 import { createLivetail } from "livetail";
 import { createNodeHandler } from "livetail/node";
 import { createResumableStreamContext } from "resumable-stream/ioredis";
-import { logFrames } from "../src/sse.js";
-import { BENCH_EPOCH, benchEntries, type Emit, type Telling, tell } from "./fan-out-source.js";
+import { ownCpu } from "./cpu-time.js";
+import { BENCH_EPOCH, benchEntries, benchFrames, type Emit, type Telling, tell } from "./fan-out-source.js";
 
 /** How lines get to viewers. */
 export type FanOutWay = "raw" | "livetail" | "better-sse" | "resumable-stream";
@@ -23,11 +23,6 @@ export interface FanOutRole {
 /** What the child says when it listens. */
 export interface FanOutReady {
   port: number;
-}
-
-/** What the child says when it is asked for its CPU time, in microseconds since its start. */
-export interface FanOutCpu {
-  cpuMicros: number;
 }
 
 /** A server, and how it is told lines where they do not come from Redis. */
@@ -48,8 +43,7 @@ const OPENERS: Record<FanOutWay, (redisUrl: string) => FanOutServer> = {
         res.on("close", () => viewers.delete(res));
       },
       emit(lines, from) {
-        const entries = benchEntries(lines, from).map((entry) => JSON.stringify(entry));
-        const bytes = Buffer.from(logFrames(BENCH_EPOCH, from, entries));
+        const bytes = Buffer.from(benchFrames(lines, from));
         for (const viewer of viewers) viewer.write(bytes);
       },
     };
@@ -96,8 +90,7 @@ let server: FanOutServer | null = null;
 
 process.on("message", async (message: FanOutRole | Telling | "cpu") => {
   if (message === "cpu") {
-    const { user, system } = process.cpuUsage();
-    process.send?.({ cpuMicros: user + system } satisfies FanOutCpu);
+    process.send?.(ownCpu());
   } else if ("way" in message) {
     server = OPENERS[message.way](message.redisUrl);
     process.send?.({ port: await listen(server.listener, message.socketPath) } satisfies FanOutReady);

@@ -29,6 +29,13 @@ export function benchEntries(lines: readonly BenchLine[], from: number): BenchEn
 /** The ids of events where livetail gives none. */
 export const BENCH_EPOCH = "k3f9x2mq07ab";
 
+/** Those as the frames of an event stream. */
+export function benchFrames(lines: readonly BenchLine[], from: number): string {
+  return benchEntries(lines, from)
+    .map((entry) => `id: ${BENCH_EPOCH}.${entry.index + 1}\nevent: log\ndata: ${JSON.stringify(entry)}\n\n`)
+    .join("");
+}
+
 /** Takes lines that are due together; `from` is the index of the first. */
 export type Emit = (due: readonly BenchLine[], from: number) => void;
 

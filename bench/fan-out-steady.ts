@@ -1,14 +1,17 @@
 /** What a line costs a server for each viewer that it goes to, at the pace of a busy operation. */
+import { perUnit } from "./cpu-time.js";
 import { FanOut, type FanOutTask } from "./fan-out.js";
 import type { FanOutWay } from "./fan-out-server.js";
 import { type Contender, type Measurement, measureInRounds } from "./rounds.js";
 import type { Scenario } from "./scenario.js";
 
 const LINES_PER_SECOND = 100;
+const LIVETAIL = "livetail, from another process through Redis";
+const BETTER_SSE = "better-sse, channel.broadcast()";
 const WAYS: readonly [FanOutWay, string][] = [
   ["raw", "res.write() of the same chunks"],
-  ["livetail", "livetail, from another process through Redis"],
-  ["better-sse", "better-sse, channel.broadcast()"],
+  ["livetail", LIVETAIL],
+  ["better-sse", BETTER_SSE],
   ["resumable-stream", "resumable-stream, from another process"],
 ];
 
@@ -16,6 +19,15 @@ export const fanOutSteady: Scenario = {
   name: "fan-out-steady",
   about: `${LINES_PER_SECOND} lines/s as chance has it to all event streams of a run, one of which takes nothing for now.`,
   unit: "events/CPU s",
+  goals: [100, 1000].flatMap((viewers) => [
+    { row: `${viewers} viewers, ${LIVETAIL}`, atLeast: 0.8 },
+    {
+      row: `${viewers} viewers, ${LIVETAIL}`,
+      figure: "perSecond",
+      of: `${viewers} viewers, ${BETTER_SSE}`,
+      atLeast: 2,
+    },
+  ]),
   async run({ redis, quick }) {
     const lines = LINES_PER_SECOND * (quick ? 2 : 4);
     const fanOut = await FanOut.open(redis);
@@ -39,5 +51,5 @@ export const fanOutSteady: Scenario = {
 async function measure(fanOut: FanOut, way: FanOutWay, task: FanOutTask): Promise<Measurement> {
   const { events, serverMicros, otherMicros } = await fanOut.measure(way, task);
   const cpuMicros = serverMicros / events;
-  return { perSecond: 1e6 / cpuMicros, cpuMicros, otherMicros: otherMicros / events };
+  return { perSecond: 1e6 / cpuMicros, cpuMicros, otherMicros: perUnit(otherMicros, events) };
 }

@@ -1,6 +1,7 @@
 /** A process that is all viewers of a run: raw sockets, each of which has to get the same lines, byte for byte. */
 import { deepStrictEqual } from "node:assert";
 import { connect, type Socket } from "node:net";
+import { ownCpu } from "./cpu-time.js";
 import { benchLines } from "./inputs.js";
 import { LogStream } from "./log-stream.js";
 
@@ -185,5 +186,8 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-process.on("message", (question: FanOutQuestion) => void answer(question));
+process.on("message", (question: FanOutQuestion | "cpu") => {
+  if (question === "cpu") process.send?.(ownCpu());
+  else void answer(question);
+});
 process.on("disconnect", () => process.exit(0));

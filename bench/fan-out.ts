@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { Redis } from "ioredis";
 import { createLivetail } from "livetail";
 import { createResumableStreamContext } from "resumable-stream/ioredis";
-import { logFrames } from "../src/sse.js";
 import type { TestRedis } from "../test/support/redis.js";
-import type { FanOutCpu, FanOutReady, FanOutRole, FanOutWay } from "./fan-out-server.js";
-import { BENCH_EPOCH, benchEntries, type Pace, type Telling, tell } from "./fan-out-source.js";
+import { helperCpu, ownCpu, redisCpu, startCpu } from "./cpu-time.js";
+import type { FanOutReady, FanOutRole, FanOutWay } from "./fan-out-server.js";
+import { benchFrames, type Pace, type Telling, tell } from "./fan-out-source.js";
 import type { FanOutQuestion } from "./fan-out-viewers.js";
 import { type HelperProcess, startHelper } from "./helper-process.js";
 
@@ -28,9 +28,10 @@ export interface FanOutCost {
   /** Lines that arrived, counted at each viewer. */
   events: number;
   seconds: number;
-  /** CPU time of the process that serves, and of the one that writes, where that is another one, and Redis. */
+  /** CPU time of the process that serves. */
   serverMicros: number;
-  otherMicros: number;
+  /** Of the one that writes (and does little else where the server makes the lines itself), Redis, and all viewers. */
+  otherMicros: Record<"writer" | "Redis" | "viewers", number>;
 }
 
 /** So many turns of the event loop that what is measured afterwards is compiled: that is CPU time of the server, too. */
@@ -73,20 +74,22 @@ export class FanOut {
     const place = { port, slowPath: slow ? this.#socketPath(way) : "", path: source.path };
     const quick = slow ? viewers - 1 : viewers;
     await this.#ask({ ask: "open", place, viewers: quick });
-    const before = await this.#cost(server);
+    const stopCpu = await startCpu({
+      server: helperCpu(server),
+      writer: ownCpu,
+      Redis: redisCpu(this.#redis),
+      viewers: helperCpu(this.#viewers),
+    });
+    const before = performance.now();
     for (let from = 0; from < lines; from += burst) {
       const to = Math.min(from + burst, lines);
       await Promise.all([source.tell({ from, to, pace }), this.#ask({ ask: "reach", lines: to })]);
     }
-    const after = await this.#cost(server);
+    const seconds = (performance.now() - before) / 1000;
+    const { server: serverMicros, ...otherMicros } = await stopCpu();
     await this.#ask({ ask: "verify", lines });
     await source.close();
-    return {
-      events: lines * quick,
-      seconds: after.seconds - before.seconds,
-      serverMicros: after.serverMicros - before.serverMicros,
-      otherMicros: after.otherMicros - before.otherMicros,
-    };
+    return { events: lines * quick, seconds, serverMicros, otherMicros };
   }
 
   async close(): Promise<void> {
@@ -150,22 +153,11 @@ export class FanOut {
       path: `/${id}`,
       async tell(telling) {
         await tell(telling, (due, from) => {
-          const entries = benchEntries(due, from).map((entry) => JSON.stringify(entry));
-          void writer.write(logFrames(BENCH_EPOCH, from, entries));
+          void writer.write(benchFrames(due, from));
         });
       },
       close: () => writer.close(),
     };
-  }
-
-  async #cost(server: HelperProcess): Promise<Omit<FanOutCost, "events">> {
-    const seconds = performance.now() / 1000;
-    const { user, system } = process.cpuUsage();
-    const { cpuMicros } = await server.ask<FanOutCpu>("cpu");
-    const info = await this.#redis.cli("INFO", "cpu");
-    const redis = (name: string): number => Number(new RegExp(`^${name}:([\\d.]+)`, "m").exec(info)?.[1]);
-    const redisMicros = (redis("used_cpu_user") + redis("used_cpu_sys")) * 1e6;
-    return { seconds, serverMicros: cpuMicros, otherMicros: user + system + redisMicros };
   }
 
   #ask(question: FanOutQuestion): Promise<unknown> {

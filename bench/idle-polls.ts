@@ -1,6 +1,5 @@
 /** Polls per second that find nothing new: what every waiting viewer costs its server. */
-import { createLivetail } from "../src/livetail.js";
-import type { PollAnswer } from "../src/protocol.js";
+import { createLivetail, type PollAnswer } from "livetail";
 import { benchLines } from "./inputs.js";
 import { CONNECTIONS, type PolledServer, PolledServers, SERVERS } from "./polled-server.js";
 import { type Contender, measureInRounds } from "./rounds.js";
@@ -10,10 +9,14 @@ export const idlePolls: Scenario = {
   name: "idle-polls",
   about: `Polls that find nothing new, on ${CONNECTIONS} connections; each server is a process of its own.`,
   unit: "polls/s",
+  goals: SERVERS.flatMap(([, title]) => [
+    { row: `${title}, livetail`, atLeast: 0.75 },
+    { row: `${title}, livetail`, figure: "perSecond", of: `${title}, LRANGE and HGETALL each time`, atLeast: 2 },
+  ]),
   async run({ redis, quick }) {
     const seconds = quick ? 1 : 3;
     const livetail = createLivetail({ redis: redis.url });
-    const servers = new PolledServers();
+    const servers = new PolledServers(redis);
     try {
       const run = livetail.createOperationRun("bench", "idle-polls");
       for (const line of benchLines(1200)) run.log(line);

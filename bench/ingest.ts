@@ -2,7 +2,8 @@
 import { deepStrictEqual, strictEqual } from "node:assert";
 import { Queue } from "bullmq";
 import { Redis } from "ioredis";
-import { createLivetail } from "../src/livetail.js";
+import { createLivetail, type Livetail } from "livetail";
+import { type CpuClock, ownCpu, perUnit, redisCpu, startCpu } from "./cpu-time.js";
 import { type BenchLine, benchLines } from "./inputs.js";
 import { type Contender, type Measurement, measureInRounds } from "./rounds.js";
 import type { Scenario } from "./scenario.js";
@@ -12,23 +13,30 @@ const BURST = 500;
 /** Lines that may wait before the source pauses, and that every contender keeps in the end. */
 const WAITING = 5000;
 const KEPT = 1000;
+const LIVETAIL = "livetail run.log()";
+const NOT_AWAITED = "BullMQ job.log(), not awaited";
 
 export const ingest: Scenario = {
   name: "ingest",
   about: `Lines of 80 B to 4 kB into Redis, ${BURST} a turn, the newest ${KEPT} kept and verified.`,
   unit: "lines/s",
+  goals: [
+    { row: LIVETAIL, atLeast: 0.8 },
+    { row: LIVETAIL, figure: "perSecond", of: NOT_AWAITED, atLeast: 4 },
+  ],
   async run({ redis, quick }) {
     const lines = benchLines(quick ? 20_000 : 100_000);
     const few = lines.slice(0, lines.length / 10);
+    const server = redisCpu(redis);
     const client = new Redis(redis.url);
     const livetail = createLivetail({ redis: redis.url });
     const connection = { host: "127.0.0.1", port: redis.port };
     const queue = new Queue("bench", { connection, defaultJobOptions: { keepLogs: KEPT } });
     const contenders: Contender[] = [
-      { name: `RPUSH of ${BURST} values a command, nothing else`, measure: () => pushLists(client, lines) },
-      { name: "livetail run.log()", measure: () => logRun(livetail, lines) },
-      { name: "BullMQ job.log(), not awaited", measure: () => logJob(queue, lines, false) },
-      { name: "BullMQ job.log(), awaited", measure: () => logJob(queue, few, true) },
+      { name: `RPUSH of ${BURST} values a command, nothing else`, measure: () => pushLists(server, client, lines) },
+      { name: LIVETAIL, measure: () => logRun(server, livetail, lines) },
+      { name: NOT_AWAITED, measure: () => logJob(server, queue, lines, false) },
+      { name: "BullMQ job.log(), awaited", measure: () => logJob(server, queue, few, true) },
     ];
     try {
       return await measureInRounds(contenders, quick ? 2 : 5);
@@ -40,9 +48,9 @@ export const ingest: Scenario = {
   },
 };
 
-async function pushLists(client: Redis, lines: readonly BenchLine[]): Promise<Measurement> {
+async function pushLists(server: CpuClock, client: Redis, lines: readonly BenchLine[]): Promise<Measurement> {
   const key = "bench:list";
-  const measured = await timed(lines.length, async () => {
+  const measured = await timed(server, lines.length, async () => {
     const inFlight: Promise<unknown>[] = [];
     for (let from = 0; from < lines.length; from += BURST) {
       const values = lines.slice(from, from + BURST).map((line) => JSON.stringify(line));
@@ -58,10 +66,10 @@ async function pushLists(client: Redis, lines: readonly BenchLine[]): Promise<Me
   return measured;
 }
 
-async function logRun(livetail: ReturnType<typeof createLivetail>, lines: readonly BenchLine[]): Promise<Measurement> {
+async function logRun(server: CpuClock, livetail: Livetail, lines: readonly BenchLine[]): Promise<Measurement> {
   const run = livetail.createOperationRun("bench", "ingest");
   await run.ready;
-  const measured = await timed(lines.length, async () => {
+  const measured = await timed(server, lines.length, async () => {
     for (let from = 0; from < lines.length; from += BURST) {
       for (const line of lines.slice(from, from + BURST)) run.log(line);
       do await turn();
@@ -82,9 +90,14 @@ async function logRun(livetail: ReturnType<typeof createLivetail>, lines: readon
   return measured;
 }
 
-async function logJob(queue: Queue, lines: readonly BenchLine[], awaited: boolean): Promise<Measurement> {
+async function logJob(
+  server: CpuClock,
+  queue: Queue,
+  lines: readonly BenchLine[],
+  awaited: boolean,
+): Promise<Measurement> {
   const job = await queue.add("ingest", {});
-  const measured = await timed(lines.length, async () => {
+  const measured = await timed(server, lines.length, async () => {
     const inFlight = new Set<Promise<unknown>>();
     for (let from = 0; from < lines.length; from += BURST) {
       for (const line of lines.slice(from, from + BURST)) {
@@ -117,13 +130,13 @@ function verify(stored: readonly string[], lines: readonly BenchLine[]): void {
   );
 }
 
-async function timed(count: number, work: () => Promise<void>): Promise<Measurement> {
-  const cpuBefore = process.cpuUsage();
+async function timed(server: CpuClock, count: number, work: () => Promise<void>): Promise<Measurement> {
+  const stopCpu = await startCpu({ logger: ownCpu, Redis: server });
   const before = performance.now();
   await work();
   const seconds = (performance.now() - before) / 1000;
-  const { user, system } = process.cpuUsage(cpuBefore);
-  return { perSecond: count / seconds, cpuMicros: (user + system) / count };
+  const { logger, Redis } = perUnit(await stopCpu(), count);
+  return { perSecond: count / seconds, cpuMicros: logger, otherMicros: { Redis } };
 }
 
 function turn(): Promise<void> {

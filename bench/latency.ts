@@ -5,14 +5,17 @@ import { until } from "../test/support/until.js";
 import { type HelperProcess, startHelper } from "./helper-process.js";
 import { followRun, pollList, queueEvents, resumeStream, streamRun, subscribe, type Watch } from "./latency-viewers.js";
 import type { LatencyWay, WriterAnswer, WriterOrder } from "./latency-writer.js";
-import type { Figure } from "./rounds.js";
+import { figuresInRounds } from "./rounds.js";
 import type { Scenario } from "./scenario.js";
 import { nowMicros } from "./stamped-line.js";
 
+const CEILING = "PUBLISH to a subscriber, nothing stored";
+const SSE_VIEWER = "livetail to an SSE viewer, by a server between";
+
 const CONTENDERS: readonly { name: string; way: LatencyWay; watch: Watch }[] = [
-  { name: "PUBLISH to a subscriber, nothing stored", way: "publish", watch: subscribe },
+  { name: CEILING, way: "publish", watch: subscribe },
   { name: "livetail to a Node reader", way: "livetail", watch: followRun },
-  { name: "livetail to an SSE viewer, by a server between", way: "livetail", watch: streamRun },
+  { name: SSE_VIEWER, way: "livetail", watch: streamRun },
   { name: "resumable-stream", way: "resumable-stream", watch: resumeStream },
   { name: "BullMQ updateProgress() to QueueEvents", way: "bullmq", watch: queueEvents },
   { name: "RPUSH to LRANGE every 200 ms", way: "list", watch: pollList },
@@ -25,31 +28,26 @@ const BUSY = 10_000;
 export const latency: Scenario = {
   name: "latency",
   about: `From the log call to the callback in another process, in ms: at ${IDLE} and at ${BUSY} lines/s.`,
+  goals: [
+    { row: SSE_VIEWER, figure: "p50", of: CEILING, atMost: 3 },
+    { row: SSE_VIEWER, figure: "p99", atMost: 20 },
+  ],
   async run({ redis, quick }) {
     const seconds = quick ? 1 : 4;
     const rounds = quick ? 1 : 3;
-    const measured = CONTENDERS.map(() => ({ idle: [] as number[], busy: [] as number[] }));
-    for (let round = 0; round < rounds; round += 1) {
-      for (const [index, { way, watch }] of CONTENDERS.entries()) {
+    const measured = CONTENDERS.map(({ name, way, watch }) => ({
+      name,
+      async measure() {
         const { idle, busy } = await measure(redis, way, watch, seconds);
-        measured[index]?.idle.push(...idle);
-        measured[index]?.busy.push(...busy);
-      }
-    }
-    const ceiling = percentile(measured[0]?.idle ?? [], 0.5);
-    return CONTENDERS.map(({ name }, index): Figure => {
-      const { idle = [], busy = [] } = measured[index] ?? {};
-      return {
-        name,
-        figures: {
+        return {
           p50: percentile(idle, 0.5),
           p99: percentile(idle, 0.99),
-          "p50 ratio": percentile(idle, 0.5) / ceiling,
           [`p50 at ${BUSY}/s`]: percentile(busy, 0.5),
           [`p99 at ${BUSY}/s`]: percentile(busy, 0.99),
-        },
-      };
-    });
+        };
+      },
+    }));
+    return figuresInRounds(measured, rounds);
   },
 };
 

@@ -1,18 +1,31 @@
-/** `npm run bench -- [scenario…] [--quick] [--json]`: each scenario compares contenders on this machine. */
-import { cpus } from "node:os";
+/**
+ * `npm run bench -- [scenario…] [options]`: each scenario compares contenders on this machine, and judges its goals.
+ *
+ *   --quick        fewer and shorter rounds: a look, not a measurement
+ *   --json         one report in place of tables; `--from FILE` takes such a report in place of measuring
+ *   --markdown     the README's table in place of tables
+ *   --readme       writes that table into README.md
+ */
+import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { startRedis } from "../test/support/redis.js";
+import { browser } from "./browser.js";
 import { busyPolls } from "./busy-polls.js";
+import { bytes } from "./bytes.js";
 import { catchUp } from "./catch-up.js";
 import { fanOutBurst } from "./fan-out-burst.js";
 import { fanOutSteady } from "./fan-out-steady.js";
+import { judge } from "./goals.js";
 import { growth } from "./growth.js";
 import { idlePolls } from "./idle-polls.js";
 import { ingest } from "./ingest.js";
 import { latency } from "./latency.js";
 import { logCall } from "./log-call.js";
-import type { Figure, Result } from "./rounds.js";
-import type { Scenario } from "./scenario.js";
+import { markdownOf, withMarkdown } from "./markdown.js";
+import { goalsMet, type Report, type ScenarioReport, thisMachine } from "./report.js";
+import type { BenchSetting, Scenario } from "./scenario.js";
+import { tableOf } from "./tables.js";
+import { round } from "./words.js";
 
 const SCENARIOS: readonly Scenario[] = [
   logCall,
@@ -24,80 +37,79 @@ const SCENARIOS: readonly Scenario[] = [
   fanOutBurst,
   growth,
   latency,
+  browser,
+  bytes,
 ];
+
+const README = new URL("../README.md", import.meta.url);
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
+  options: {
+    quick: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    markdown: { type: "boolean", default: false },
+    readme: { type: "boolean", default: false },
+    from: { type: "string" },
+  },
 });
 const unknown = positionals.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));
 if (unknown.length > 0) {
   console.error(`Unknown: ${unknown.join(", ")}. Scenarios: ${SCENARIOS.map(({ name }) => name).join(", ")}`);
   process.exit(1);
 }
-const chosen = SCENARIOS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+/** Tables are printed as they come; the rest at the end, alone. */
+const asTables = !values.json && !values.markdown && values.from === undefined;
 
-const redis = await startRedis({ own: true });
-try {
-  const report: Record<string, readonly (Result | Figure)[]> = {};
-  for (const scenario of chosen) {
-    if (!values.json) console.log(`\n${scenario.name}: ${scenario.about}\n`);
-    const results = await scenario.run({ redis, quick: values.quick });
-    report[scenario.name] = results;
-    if (!values.json) console.log(table(results, scenario));
+const report = values.from === undefined ? await measure() : (JSON.parse(readFileSync(values.from, "utf8")) as Report);
+if (values.json) console.log(JSON.stringify(report, null, 2));
+if (values.markdown) console.log(markdownOf(report));
+if (values.readme) writeFileSync(README, withMarkdown(readFileSync(README, "utf8"), report));
+if (asTables) {
+  const { machine, quick, scenarios } = report;
+  const seconds = scenarios.reduce((sum, scenario) => sum + scenario.seconds, 0);
+  console.log(`\n${goalsMet(report)}, in ${round(seconds / 60)} minutes${quick ? ": a quick look" : ""}.`);
+  console.log(`${machine.cores} cores of ${machine.cpu}, Node ${machine.node}, ${machine.redis}.`);
+}
+
+async function measure(): Promise<Report> {
+  const redis = await startRedis({ own: true });
+  try {
+    const machine = thisMachine(await redis.cli("INFO", "server"));
+    const scenarios: ScenarioReport[] = [];
+    for (const scenario of SCENARIOS) {
+      if (positionals.length > 0 && !positionals.includes(scenario.name)) continue;
+      if (asTables) console.log(`\n${scenario.name}: ${scenario.about}\n`);
+      try {
+        const done = await measureOne(scenario, { redis, quick: values.quick });
+        if (asTables) console.log(tableOf(done));
+        scenarios.push(done);
+      } catch (error) {
+        // What was not as it should be is no figure, and no reason to lose those of the other scenarios.
+        console.error(`${scenario.name} failed:`, error);
+        process.exitCode = 1;
+      }
+    }
+    const options = process.argv.slice(2).filter((option) => !/^--(json|markdown|readme)$/.test(option));
+    const command = ["npm run bench", ...(options.length > 0 ? ["--", ...options] : [])].join(" ");
+    return { machine, command, quick: values.quick, scenarios };
+  } finally {
+    await redis.stop();
   }
-  const machine = { node: process.version, cores: cpus().length, quick: values.quick };
-  if (values.json) console.log(JSON.stringify({ machine, scenarios: report }, null, 2));
-  else console.log(`\nNode ${machine.node}, ${machine.cores} cores${values.quick ? ", a quick look" : ""}.`);
-} finally {
-  await redis.stop();
 }
 
-function table(results: readonly (Result | Figure)[], scenario: Scenario): string {
-  const rates = results.filter((result) => "perSecond" in result);
-  const rows = rates.length > 0 ? rateRows(rates, scenario) : figureRows(results.filter((each) => "figures" in each));
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  return rows.map((row) => row.map((cell, column) => pad(cell, widths[column] ?? 0, column > 0)).join("  ")).join("\n");
-}
-
-function figureRows(all: readonly Figure[]): string[][] {
-  const columns = [...new Set(all.flatMap(({ figures }) => Object.keys(figures)))];
-  const cell = (value: number | undefined): string => (value === undefined ? "" : round(value));
-  return [
-    ["", ...columns],
-    ...all.map(({ name, figures }) => [name, ...columns.map((column) => cell(figures[column]))]),
-  ];
-}
-
-function rateRows(results: readonly Result[], { unit = "per second", each }: Scenario): string[][] {
-  const others = results.some(({ otherMicros }) => otherMicros !== undefined);
-  return [
-    [
-      "",
-      unit,
-      ...(each ? [`${each} each`] : []),
-      "slowest to fastest",
-      "CPU µs each",
-      ...(others ? ["elsewhere"] : []),
-      "ratio",
-    ],
-    ...results.map((result) => [
-      result.name,
-      round(result.perSecond),
-      ...(each ? [round(1e9 / result.perSecond)] : []),
-      `${round(result.slowest)} to ${round(result.fastest)}`,
-      result.cpuMicros === null ? "-" : round(result.cpuMicros),
-      ...(others ? [round(result.otherMicros ?? 0)] : []),
-      result.ratio.toFixed(2),
-    ]),
-  ];
-}
-
-function pad(cell: string, width: number, right: boolean): string {
-  return right ? cell.padStart(width) : cell.padEnd(width);
-}
-
-/** Three digits are what such a measurement is worth. */
-function round(value: number): string {
-  return Number(value.toPrecision(3)).toLocaleString("en-US");
+async function measureOne(scenario: Scenario, setting: BenchSetting): Promise<ScenarioReport> {
+  const before = performance.now();
+  const rows = await scenario.run(setting);
+  const seconds = (performance.now() - before) / 1000;
+  const { name, about, unit, each, goals } = scenario;
+  return {
+    name,
+    about,
+    ...(unit !== undefined && { unit }),
+    ...(each !== undefined && { each }),
+    seconds,
+    rows,
+    verdicts: judge(goals, rows),
+  };
 }

@@ -6,6 +6,7 @@ import { Redis } from "ioredis";
 import { createLivetail } from "livetail";
 import { livetailFastify } from "livetail/fastify";
 import { createNodeHandler } from "livetail/node";
+import { ownCpu } from "./cpu-time.js";
 
 /** How a server answers: by livetail, with a constant text, or with what Redis says at each request. */
 export interface PollServerRole {
@@ -21,15 +22,9 @@ export interface PollServerReady {
   port: number;
 }
 
-/** What the child says when it is asked for its CPU time, in microseconds since its start. */
-export interface PollServerCpu {
-  cpuMicros: number;
-}
-
 process.on("message", (message: PollServerRole | "cpu") => {
   if (message === "cpu") {
-    const { user, system } = process.cpuUsage();
-    process.send?.({ cpuMicros: user + system } satisfies PollServerCpu);
+    process.send?.(ownCpu());
   } else {
     void listen(message).then((port) => process.send?.({ port } satisfies PollServerReady));
   }

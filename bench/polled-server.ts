@@ -1,7 +1,9 @@
 /** The parent's side of `poll-server.ts`: starts servers, asks them, and measures what a poll costs them. */
+import type { TestRedis } from "../test/support/redis.js";
+import { helperCpu, ownCpu, perUnit, redisCpu, startCpu } from "./cpu-time.js";
 import { type HelperProcess, startHelper } from "./helper-process.js";
 import { answersPerSecond, type Question } from "./http-load.js";
-import type { PollServerCpu, PollServerReady, PollServerRole } from "./poll-server.js";
+import type { PollServerReady, PollServerRole } from "./poll-server.js";
 import type { Measurement } from "./rounds.js";
 
 /** On how many connections a server is asked at a time. */
@@ -23,6 +25,11 @@ export interface PolledServer {
 /** Servers that are stopped together. */
 export class PolledServers {
   readonly #helpers: HelperProcess[] = [];
+  readonly #redis: TestRedis;
+
+  constructor(redis: TestRedis) {
+    this.#redis = redis;
+  }
 
   /** Starts one; resolves when it listens. */
   async start(role: PollServerRole): Promise<PolledServer> {
@@ -36,11 +43,11 @@ export class PolledServers {
         if (response.status !== 200) throw new Error(`${path}: ${response.status} ${body}`);
         return body;
       },
-      async measure(question, seconds) {
-        const before = await helper.ask<PollServerCpu>("cpu");
+      measure: async (question, seconds) => {
+        const stopCpu = await startCpu({ server: helperCpu(helper), client: ownCpu, Redis: redisCpu(this.#redis) });
         const { answers, perSecond } = await answersPerSecond({ port, question, seconds, connections: CONNECTIONS });
-        const after = await helper.ask<PollServerCpu>("cpu");
-        return { perSecond, cpuMicros: (after.cpuMicros - before.cpuMicros) / answers };
+        const { server, ...otherMicros } = perUnit(await stopCpu(), answers);
+        return { perSecond, cpuMicros: server, otherMicros };
       },
     };
   }

@@ -6,8 +6,8 @@ export interface Measurement {
   perSecond: number;
   /** CPU time of the measured process for one unit of work, in microseconds; null where it is not known. */
   cpuMicros: number | null;
-  /** The same of the other processes that livetail or a peer needs for it; left out where there is none. */
-  otherMicros?: number;
+  /** The same of the other processes that take part, by their names; left out where there is none. */
+  otherMicros?: Record<string, number>;
 }
 
 /** Somebody who is measured. `measure` does one round, verifies what it delivered, and throws when that is wrong. */
@@ -25,43 +25,107 @@ export interface Result {
   slowest: number;
   fastest: number;
   cpuMicros: number | null;
-  otherMicros?: number;
+  otherMicros?: Record<string, number>;
+  /** The contender that the ratio is taken of. */
+  yardstick: string;
   /** `perSecond` as a share of the yardstick's. */
   ratio: number;
+}
+
+/** The median of what was measured over the rounds, the least and the most. */
+export interface Spread {
+  median: number;
+  low: number;
+  high: number;
 }
 
 /** What is printed where nothing is counted per second: each figure with the name of its column. */
 export interface Figure {
   name: string;
+  figures: Record<string, Spread>;
+}
+
+/** The figures of one round. */
+export interface Row {
+  name: string;
   figures: Record<string, number>;
+}
+
+/** Somebody whose figures are measured; as a contender, `measure` does one round and verifies it. */
+export interface Measured {
+  name: string;
+  measure(): Promise<Record<string, number>>;
 }
 
 /** Measures every contender `rounds` times after one round that does not count. */
 export async function measureInRounds(contenders: readonly Contender[], rounds: number): Promise<Result[]> {
-  const measured = new Map<Contender, Measurement[]>(contenders.map((contender) => [contender, []]));
-  for (let round = 0; round <= rounds; round += 1) {
-    for (let turn = 0; turn < contenders.length; turn += 1) {
-      // Another one begins in each round: nobody always runs on the heap that the same other one left behind.
-      const contender = contenders[(round + turn) % contenders.length] as Contender;
-      const measurement = await contender.measure();
-      if (round > 0) measured.get(contender)?.push(measurement);
-    }
-  }
-  const medians = new Map([...measured].map(([{ name }, all]) => [name, median(all.map((one) => one.perSecond))]));
-  return [...measured].map(([{ name, yardstick = contenders[0]?.name ?? name }, all]) => {
-    const speeds = all.map(({ perSecond }) => perSecond);
+  const measured = await interleave(contenders, rounds, 1);
+  const speedsOf = (at: number): number[] => (measured[at] ?? []).map(({ perSecond }) => perSecond);
+  const medians = new Map(contenders.map(({ name }, at) => [name, median(speedsOf(at))]));
+  return contenders.map(({ name, yardstick = contenders[0]?.name ?? name }, at) => {
+    const all = measured[at] ?? [];
+    const speeds = speedsOf(at);
     const costs = all.flatMap(({ cpuMicros }) => (cpuMicros === null ? [] : [cpuMicros]));
     const others = all.flatMap(({ otherMicros }) => (otherMicros === undefined ? [] : [otherMicros]));
+    const otherMicros = Object.keys(others[0] ?? {}).map((who) => [who, median(others.map((one) => one[who] ?? 0))]);
     return {
       name,
       perSecond: median(speeds),
       slowest: Math.min(...speeds),
       fastest: Math.max(...speeds),
       cpuMicros: costs.length === 0 ? null : median(costs),
-      ...(others.length > 0 && { otherMicros: median(others) }),
+      ...(others.length > 0 && { otherMicros: Object.fromEntries(otherMicros) }),
+      yardstick,
       ratio: median(speeds) / (medians.get(yardstick) ?? Number.NaN),
     };
   });
+}
+
+/** Measures figures in `rounds` rounds, all of which count: for whoever starts a process of its own each time. */
+export async function figuresInRounds(all: readonly Measured[], rounds: number): Promise<Figure[]> {
+  const measured = await interleave(all, rounds, 0);
+  return all.map(({ name }, at) => ({ name, figures: spreads(measured[at] ?? []) }));
+}
+
+/** Rows that are measured together, over the rounds; each round has the same rows. */
+export function figuresOverRounds(rounds: readonly (readonly Row[])[]): Figure[] {
+  return (rounds[0] ?? []).map(({ name }, at) => ({
+    name,
+    figures: spreads(rounds.map((rows) => rows[at]?.figures ?? {})),
+  }));
+}
+
+/** Each figure over the rounds. */
+function spreads(rounds: readonly Record<string, number>[]): Record<string, Spread> {
+  const names = [...new Set(rounds.flatMap((figures) => Object.keys(figures)))];
+  const spreadOf = (name: string): Spread => {
+    const values = rounds.flatMap(({ [name]: value }) => (value === undefined ? [] : [value]));
+    return { median: median(values), low: Math.min(...values), high: Math.max(...values) };
+  };
+  return Object.fromEntries(names.map((name) => [name, spreadOf(name)]));
+}
+
+/** What is the same in every round. */
+export function steady(value: number): Spread {
+  return { median: value, low: value, high: value };
+}
+
+/** What each of them measured, round by round, in their order; the rounds that warm up do not count. */
+async function interleave<Value>(
+  all: readonly { measure(): Promise<Value> }[],
+  rounds: number,
+  warmUp: number,
+): Promise<Value[][]> {
+  const measured: Value[][] = all.map(() => []);
+  for (let round = 0; round < rounds + warmUp; round += 1) {
+    for (let turn = 0; turn < all.length; turn += 1) {
+      // Another one begins in each round: nobody always runs on the heap that the same other one left behind.
+      const at = (round + turn) % all.length;
+      const value = await all[at]?.measure();
+      if (round >= warmUp && value !== undefined) measured[at]?.push(value);
+    }
+  }
+  return measured;
 }
 
 function median(values: readonly number[]): number {

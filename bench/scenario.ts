@@ -1,4 +1,5 @@
 import type { TestRedis } from "../test/support/redis.js";
+import type { Goal } from "./goals.js";
 import type { Figure, Result } from "./rounds.js";
 
 /** What a scenario is given. */
@@ -18,5 +19,7 @@ export interface Scenario {
   unit?: string;
   /** Also print how long one took; for work that is done one at a time. */
   each?: "ns";
+  /** What it is to reach. */
+  goals: readonly Goal[];
   run(setting: BenchSetting): Promise<Result[] | Figure[]>;
 }

@@ -1,0 +1,48 @@
+/** What a scenario is to reach, and whether it did. */
+import { type Figure, type Result, type Spread, steady } from "./rounds.js";
+
+/** A bound for one figure of one row. */
+export type Goal = {
+  /** The row's name. */
+  row: string;
+  /** The figure's name: a column of figures, or one of a `Result`. Default `ratio`: what is counted, of the yardstick's. */
+  figure?: string;
+  /** The row of whose same figure it is a multiple. Left out: the figure as it is. */
+  of?: string;
+} & ({ atLeast: number } | { atMost: number });
+
+/** A goal with what was measured. */
+export interface Verdict {
+  goal: Goal;
+  /** The median, or the multiple of the other row's median. */
+  value: number;
+  met: boolean;
+}
+
+/** Judges every goal. Throws when there is no such row or figure: a goal that nobody measures is a mistake. */
+export function judge(goals: readonly Goal[], rows: readonly (Result | Figure)[]): Verdict[] {
+  return goals.map((goal) => {
+    const { row, figure = "ratio", of } = goal;
+    const value = medianOf(rows, row, figure) / (of === undefined ? 1 : medianOf(rows, of, figure));
+    return { goal, value, met: "atLeast" in goal ? value >= goal.atLeast : value <= goal.atMost };
+  });
+}
+
+/** The figures of a row by their names, whichever kind of row it is. */
+export function figuresOf(row: Result | Figure): Record<string, Spread> {
+  if ("figures" in row) return row.figures;
+  const { perSecond, slowest, fastest, cpuMicros, otherMicros, ratio } = row;
+  return {
+    perSecond: { median: perSecond, low: slowest, high: fastest },
+    ...(cpuMicros !== null && { cpuMicros: steady(cpuMicros) }),
+    ...Object.fromEntries(Object.entries(otherMicros ?? {}).map(([who, micros]) => [`${who} µs`, steady(micros)])),
+    ratio: steady(ratio),
+  };
+}
+
+function medianOf(rows: readonly (Result | Figure)[], name: string, figure: string): number {
+  const row = rows.find((each) => each.name === name);
+  const spread = row && figuresOf(row)[figure];
+  if (spread === undefined) throw new Error(`A goal is for "${figure}" of "${name}", which nobody measures.`);
+  return spread.median;
+}
