@@ -1,0 +1,24 @@
+/** Values of a line as a tree that opens branch by branch. */
+import { element } from "./element.js";
+
+/** A fold: its summary, and what it shows, made when it is opened for the first time. */
+export function fold(part: string, summary: readonly (Node | string)[], content: () => Iterable<Node>): HTMLElement {
+  const made = element("details", part, {}, element("summary", "", {}, ...summary));
+  made.addEventListener("toggle", () => made.append(...content()), { once: true });
+  return made;
+}
+
+/** One row per name; what holds other values is a fold. */
+export function* metadataTree(fields: Iterable<readonly [name: string, value: unknown]>): Generator<HTMLElement> {
+  for (const [name, value] of fields) {
+    const key = element("bdi", "key", {}, name);
+    const inner = typeof value === "object" && value !== null ? Object.entries(value) : [];
+    if (inner.length > 0) {
+      const [open, close] = Array.isArray(value) ? "[]" : "{}";
+      yield fold("branch", [key, ` ${open}${inner.length}${close}`], () => metadataTree(inner));
+    } else {
+      const text = typeof value === "string" ? value : JSON.stringify(value);
+      yield element("div", "leaf", {}, key, " ", element("bdi", typeof value, {}, text ?? ""));
+    }
+  }
+}
