@@ -39,7 +39,7 @@ export function iconOf(event: string | undefined): string {
 }
 
 /** The tone of a backend, a class of the style: Claude CLI is green, LangChain, which is fallen back to, amber. */
-export function toneOf(backend: string | undefined): "claude" | "langchain" | "backend" | "" {
+export function toneOf(backend: string | undefined): "claude" | "langchain" | "tone" | "" {
   if (backend === undefined) return "";
-  return backend === "claude_cli" ? "claude" : backend === "langchain" ? "langchain" : "backend";
+  return backend === "claude_cli" ? "claude" : backend === "langchain" ? "langchain" : "tone";
 }

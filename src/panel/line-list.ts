@@ -1,10 +1,10 @@
 import type { Gap, LogEntry } from "../protocol.js";
 import { element } from "./element.js";
 import { FacetCounts, type Facets, type LineFilter, layerOf, passes } from "./line-filter.js";
-import { lineRow, noteRow, paintText, type RowLook, type TimeMode } from "./line-row.js";
-import { earlier, LineRows, positionOf, type Row } from "./line-rows.js";
+import { lineRow, paintText, type RowLook, type TimeMode } from "./line-row.js";
+import { earlierLines, LineRows, positionOf, type Row } from "./line-rows.js";
 import { LineSearch, textOf } from "./line-search.js";
-import { RowHeights, wrappedLines } from "./row-window.js";
+import { RowView } from "./row-view.js";
 
 /** Lines by their index, both ends included. */
 export interface LineRange {
@@ -32,12 +32,8 @@ export interface LineListOptions {
   maxLines?: number;
 }
 
-/** What is rendered above and below what is in sight, in pixels, so that scrolling shows rows at once. */
-const OVERSCAN = 300;
 /** A frame's time for the search, in milliseconds. */
 const SEARCH_MS = 5;
-/** How often a frame looks again for rows, when those that it made are not as high as was thought. */
-const MAX_PASSES = 5;
 
 /**
  * The list of lines: follows the end, searches, filters, windows. Builds nodes, never HTML strings. Lines are named by
@@ -46,183 +42,134 @@ const MAX_PASSES = 5;
 export class LineList {
   /** Its root, which scrolls; the element puts it into its shadow root, with the style of `line-list-style.ts`. */
   readonly element: HTMLElement;
+  /** How many kept lines there are by level, event family, layer and backend; it is alive. */
+  readonly facets: Facets;
 
   readonly #options: LineListOptions;
-  readonly #all = element("div", "all");
-  readonly #window = element("div", "window");
-  readonly #observer: ResizeObserver;
-  readonly #maxLines: number;
-
-  #facets = new FacetCounts();
-  #kept: LineRows;
-  /** What came while the list was paused; null: it is not. */
-  #held: LineRows | null = null;
-  /** The kept rows that the filter lets through. */
-  #shown: Row[] = [];
-  #heights = new RowHeights();
+  readonly #kept: LineRows;
+  readonly #count: FacetCounts;
+  /** Shows the kept rows that the filter lets through, as far as `#pausedAt`. */
+  readonly #view: RowView;
   #filter: LineFilter | null = null;
+  /** The last row that is shown while the list is paused; Infinity: it is not. */
+  #pausedAt = Number.POSITIVE_INFINITY;
+  /** The newest row that the user could see. */
+  #seen = -1;
   #search: LineSearch | null = null;
   #query = "";
-  /** Where a search that was begun goes, once it has a match: the first one from here. */
+  /** A search that was begun goes to the match that is next to this row, once it is known; null: it was there. */
   #goFrom: number | null = null;
   #selected: LineRange | null = null;
-  #look: RowLook = { time: "relative", origin: 0, pattern: null };
-
-  /** Rows with their nodes: those in the window, and those in which something is unfolded. */
-  readonly #nodes = new Map<Row, HTMLElement>();
-  #wrap = true;
-  /** Characters that a row has room for; 0: to be measured. */
-  #columns = 0;
-  #lineHeight = 20;
-  #width = 0;
-
-  #following = true;
-  #unseen = 0;
-  /** The row at the upper edge, and how far it is above it, while the list does not follow. */
-  #anchor: { seq: number; offset: number } = { seq: 0, offset: 0 };
-  /** Where the list has scrolled to itself. */
-  #top = 0;
-  #frame = 0;
+  readonly #look: RowLook = { time: "relative", origin: 0, pattern: null };
   #told = "";
 
   constructor(options: LineListOptions) {
     this.#options = options;
-    this.#maxLines = options.maxLines ?? 100_000;
-    this.#kept = this.#newRows();
-    this.#all.append(this.#window);
-    this.element = element(
-      "div",
-      "lines",
-      { tabIndex: 0, role: "log", ariaLive: "off", ariaLabel: "Lines" },
-      this.#all,
-    );
-    this.element.addEventListener("scroll", () => this.#onScroll(), { passive: true });
+    this.facets = this.#count = new FacetCounts();
+    this.#kept = new LineRows(options.maxLines ?? 100_000, (entry) => this.#count.count(entry, -1));
+    this.#view = new RowView({
+      make: ({ entry, note }) => (entry === null ? element("div", "note", {}, note) : lineRow(entry, this.#look)),
+      dress: (row, node) => this.#dress(row, node),
+      onFrame: () => this.#onFrame(),
+    });
+    this.element = this.#view.element;
+    // Quiet: what flows by is not read out.
+    Object.assign(this.element, { role: "log", ariaLive: "off", ariaLabel: "Lines" });
     this.element.addEventListener("click", (event) => this.#onClick(event));
-    // A fold was opened or closed: toggle events do not bubble.
-    this.element.addEventListener("toggle", (event) => this.#onToggle(event.target), { capture: true });
-    this.#observer = new ResizeObserver(() => this.#schedule());
-    this.#observer.observe(this.element);
-  }
-
-  /** How many kept lines there are by level, event family, layer and backend; it is alive until a reset. */
-  get facets(): Facets {
-    return this.#facets;
   }
 
   /** Adds lines in the order of their index. */
   append(entries: readonly LogEntry[]): void {
     for (const entry of entries) {
-      if (this.#held !== null) this.#held.line(entry);
-      else this.#add(this.#kept.line(entry));
+      this.#count.count(entry);
+      this.#look.origin ||= Date.parse(entry.timestamp ?? "") || 0;
+      this.#add(this.#kept.line(entry));
     }
-    if (!this.#following) this.#unseen += entries.length;
-    this.#makeRoom();
+    if (this.#kept.trim()) this.#rebuild();
   }
 
   /** Adds a row that says how many lines are missing here. */
   gap({ from, lost, reason }: Gap): void {
-    const text = reason === "trimmed" ? earlier(lost) : earlier(lost, "were lost");
-    if (this.#held !== null) this.#held.note(text, from, lost);
-    else this.#add(this.#kept.note(text, from, lost));
-    this.#makeRoom();
+    this.#add(this.#kept.note(earlierLines(lost) + (reason === "lost" ? ": they were lost" : ""), from, lost));
   }
 
   /** Clears the list; a row says that the numbering begins anew. */
   reset(): void {
-    this.#kept = this.#newRows();
-    if (this.#held !== null) this.#held = new LineRows(this.#maxLines);
-    this.#facets = new FacetCounts();
+    this.#kept.clear();
     this.#look.origin = 0;
     this.#selected = null;
-    this.#kept.note("The log began anew: its lines are numbered from here", 0);
-    this.#restartSearch();
+    const { seq } = this.#kept.note("The log began anew: its lines are numbered from here", 0, 0);
+    if (this.#pausedAt < seq) this.#pausedAt = seq;
     this.#rebuild();
   }
 
   /** Shows times since the first line (the default), by the clock, or not. */
   setTime(mode: TimeMode): void {
     this.#look.time = mode;
-    this.#discardNodes();
-    this.#forgetHeights();
+    this.#view.relayout(true);
   }
 
   /** Wraps long lines (the default), or lets them run on. */
   setWrap(on: boolean): void {
-    this.#wrap = on;
+    this.#view.wrap = on;
     this.element.classList.toggle("nowrap", !on);
-    this.#forgetHeights();
+    this.#view.relayout();
   }
 
   /** Shows the lines that pass; null shows all. Notes of missing lines are always shown. */
   setFilter(filter: LineFilter | null): void {
     this.#filter = filter;
-    this.#restartSearch();
+    this.#newSearch();
     this.#rebuild();
   }
 
   /**
    * Searches the shown lines for a text, whatever the case of its letters, a few milliseconds a frame; "" ends the
-   * search. Goes to the first match from where the user is, if it is out of sight.
+   * search. Goes to the first match from where the user is, or else to the last one before, if it is out of sight.
    */
   search(query: string): void {
     if (query === this.#query) return;
-    const from = this.#search?.current?.seq ?? this.#shown[this.#heights.at(this.element.scrollTop)]?.seq ?? 0;
+    const from = this.#here;
     this.#query = query;
-    this.#restartSearch();
+    this.#newSearch();
     this.#goFrom = from;
     this.#look.pattern = this.#search?.pattern ?? null;
-    for (const [{ entry }, node] of this.#nodes) if (entry !== null) paintText(node, entry, this.#look.pattern);
+    for (const [{ entry }, node] of this.#view.nodes) if (entry !== null) paintText(node, entry, this.#look.pattern);
   }
 
   /** Goes to the next matching line, after the last to the first. */
   next(): void {
-    this.#step(1);
+    this.#go(this.#search?.step(this.#here, 1));
   }
 
   /** Goes to the matching line before, before the first to the last. */
   previous(): void {
-    this.#step(-1);
+    this.#go(this.#search?.step(this.#here, -1));
   }
 
   /** Sticks to the end, or lets go of it where it is. */
   follow(on: boolean): void {
-    this.#following = on;
-    if (on) this.#unseen = 0;
-    else this.#anchorAt(this.element.scrollTop);
-    this.#schedule();
+    this.#view.follow(on);
   }
 
-  /** Holds back what comes, so that nothing moves, or shows it. What is held back is not searched, counted or copied. */
+  /** Shows nothing of what comes from now on, so that nothing moves; or shows it all. */
   pause(on: boolean): void {
-    if (on === (this.#held !== null)) return;
-    if (on) {
-      this.#held = new LineRows(this.#maxLines);
-      this.follow(false);
-      return;
-    }
-    const held = this.#held?.rows ?? [];
-    this.#held = null;
-    for (const { entry, note, index, lost } of held) {
-      this.#add(entry === null ? this.#kept.note(note, index, lost) : this.#kept.line(entry));
-    }
-    this.#makeRoom();
+    if (on === this.#pausedAt < Number.POSITIVE_INFINITY) return;
+    this.#pausedAt = on ? (this.#kept.rows.at(-1)?.seq ?? -1) : Number.POSITIVE_INFINITY;
+    this.#rebuild();
   }
 
-  /** Scrolls to a line; false when it is not kept, or not shown by the filter. */
+  /** Scrolls to a line; false when it is not kept, or not shown. */
   jumpToLine(index: number): boolean {
-    let at = positionOf(this.#shown, "index", index);
-    while (this.#shown[at]?.index === index && this.#shown[at]?.entry === null) at++;
-    const row = this.#shown[at];
-    if (row?.index !== index) return false;
-    this.#reveal(row);
-    return true;
+    const { rows } = this.#view;
+    let at = positionOf(rows, "index", index);
+    while (rows[at]?.entry === null) at++;
+    return rows[at]?.index === index && this.#go(rows[at]);
   }
 
   /** Scrolls to the first line of a layer; false when none is shown. */
   jumpToLayer(name: string): boolean {
-    const row = this.#shown.find(({ entry }) => entry !== null && layerOf(entry) === name);
-    if (row !== undefined) this.#reveal(row);
-    return row !== undefined;
+    return this.#go(this.#view.rows.find(({ entry }) => entry !== null && layerOf(entry) === name));
   }
 
   /** Chooses lines, whether they are kept or not. */
@@ -240,7 +187,7 @@ export class LineList {
    * notes say stands in brackets.
    */
   copyText(range: LineRange | null = this.#selected): string {
-    return this.#shown
+    return this.#view.rows
       .filter(({ index }) => range === null || (index >= range.from && index <= range.to))
       .map(({ entry, note }) => (entry === null ? `[${note}]` : textOf(entry)))
       .join("\n");
@@ -248,178 +195,42 @@ export class LineList {
 
   /** Lets go of everything; the list is not used afterwards. */
   destroy(): void {
-    this.#observer.disconnect();
-    cancelAnimationFrame(this.#frame);
-    this.#frame = -1;
-    this.element.remove();
+    this.#view.destroy();
   }
 
-  #newRows(): LineRows {
-    return new LineRows(this.#maxLines, (entry) => this.#facets.count(entry, -1));
+  /** The row from which a search goes on. */
+  get #here(): number {
+    return this.#search?.current?.seq ?? this.#view.topSeq;
+  }
+
+  #shows({ seq, entry }: Row): boolean {
+    return seq <= this.#pausedAt && (entry === null || passes(entry, this.#filter));
   }
 
   #add(row: Row): void {
-    const { entry } = row;
-    if (entry !== null) {
-      this.#facets.count(entry);
-      if (this.#look.origin === 0 && entry.timestamp !== null) this.#look.origin = Date.parse(entry.timestamp) || 0;
-      if (!passes(entry, this.#filter)) return;
-    }
-    this.#shown.push(row);
-    this.#heights.push(this.#estimate(row));
+    if (this.#shows(row)) this.#view.push(row);
+    this.#view.draw();
   }
 
-  /** After rows were added. */
-  #makeRoom(): void {
-    this.#held?.trim();
-    if (this.#kept.trim()) this.#rebuild();
-    this.#schedule();
-  }
-
-  /** Builds anew what follows from the kept rows and the filter. */
+  /** Works out anew what is shown. */
   #rebuild(): void {
-    const { rows } = this.#kept;
-    this.#shown = rows.filter(({ entry }) => entry === null || passes(entry, this.#filter));
-    this.#heights = new RowHeights(this.#shown.map((row) => row.height || this.#estimate(row)));
-    const first = rows[0]?.seq ?? 0;
-    this.#search?.forget(first);
-    for (const row of this.#nodes.keys()) if (row.seq <= first) this.#nodes.delete(row);
-    this.#schedule();
+    this.#search?.forget(this.#kept.rows[0]?.seq ?? 0);
+    this.#view.show(this.#kept.rows.filter((row) => this.#shows(row)));
   }
 
-  #estimate({ entry }: Row): number {
-    if (entry === null) return this.#lineHeight + 6;
-    const columns = this.#wrap ? this.#columns || 100 : Number.POSITIVE_INFINITY;
-    const folded = entry.traceback === undefined ? 0 : 1;
-    return (wrappedLines(entry.message, columns) + folded) * this.#lineHeight;
+  #go(row: Row | null | undefined): boolean {
+    if (row) this.#view.reveal(row);
+    return Boolean(row);
   }
 
-  #forgetHeights(): void {
-    for (const row of this.#kept.rows) row.height = 0;
-    this.#columns = 0;
-    this.#rebuild();
-  }
-
-  #discardNodes(): void {
-    this.#nodes.clear();
-    this.#window.replaceChildren();
-  }
-
-  #schedule(): void {
-    if (this.#frame === 0) this.#frame = requestAnimationFrame(() => this.#onFrame());
-  }
-
-  #onFrame(): void {
-    this.#frame = 0;
-    this.#continueSearch();
-    if (this.element.clientHeight > 0) this.#render();
-    this.#tell();
-  }
-
-  /** Brings the nodes of the window in line with the rows, and keeps what the user looks at where it is. */
-  #render(): void {
-    const { element: scroller } = this;
-    if (scroller.clientWidth !== this.#width) {
-      this.#width = scroller.clientWidth;
-      this.#forgetHeights();
-    }
-    const { clientHeight } = scroller;
-    let top = 0;
-    for (let pass = 0, settled = false; pass < MAX_PASSES && !settled; pass++) {
-      const { total } = this.#heights;
-      const at = positionOf(this.#shown, "seq", this.#anchor.seq);
-      const wanted = this.#following ? total : this.#heights.top(at) + this.#anchor.offset;
-      top = Math.max(0, Math.min(wanted, total - clientHeight));
-      const from = this.#heights.at(top - OVERSCAN);
-      const to = this.#heights.at(top + clientHeight + OVERSCAN);
-      this.#all.style.height = `${total}px`;
-      this.#mount(from, to);
-      settled = this.#measure(from, to);
-      this.#window.style.top = `${this.#heights.top(from)}px`;
-    }
-    this.#all.style.height = `${this.#heights.total}px`;
-    if (Math.abs(scroller.scrollTop - top) >= 1) scroller.scrollTop = top;
-    this.#top = scroller.scrollTop;
-  }
-
-  /** Puts the rows from `from` to `to` into the window, and no others. */
-  #mount(from: number, to: number): void {
-    const rows = this.#shown.slice(from, to + 1);
-    const wanted = new Set(rows);
-    for (const [row, node] of this.#nodes) {
-      if (wanted.has(row)) continue;
-      if (node.matches(":focus-within")) this.element.focus({ preventScroll: true });
-      node.remove();
-      if (node.querySelector("details[open]") === null) this.#nodes.delete(row);
-    }
-    let before = this.#window.firstChild;
-    for (const row of rows) {
-      const node = this.#nodeOf(row);
-      if (node === before) before = before.nextSibling;
-      else this.#window.insertBefore(node, before);
-      const { index, entry } = row;
-      const { from: first = 1, to: last = 0 } = this.#selected ?? {};
-      node.classList.toggle("selected", entry !== null && index >= first && index <= last);
-      node.classList.toggle("current", row === this.#search?.current);
-    }
-  }
-
-  #nodeOf(row: Row): HTMLElement {
-    let node = this.#nodes.get(row);
-    if (node === undefined) {
-      node = row.entry === null ? noteRow(row.note) : lineRow(row.entry, this.#look);
-      this.#nodes.set(row, node);
-    }
-    return node;
-  }
-
-  /** Takes the heights of rows in the window that are not known; whether all were as was thought. */
-  #measure(from: number, to: number): boolean {
-    let settled = true;
-    for (let at = from; at <= to; at++) {
-      const row = this.#shown[at];
-      const node = row && this.#nodes.get(row);
-      if (row === undefined || node === undefined || row.height > 0) continue;
-      if (this.#columns === 0 && row.entry !== null) {
-        this.#measureColumns(node);
-        return false;
-      }
-      row.height = node.getBoundingClientRect().height;
-      if (this.#heights.set(at, row.height)) settled = false;
-    }
-    return settled;
-  }
-
-  /** Learns from one row how much room there is for text. */
-  #measureColumns(node: HTMLElement): void {
-    const widthOf = (selector: string) => node.querySelector(selector)?.getBoundingClientRect().width ?? 0;
-    this.#lineHeight = Number.parseFloat(getComputedStyle(node).lineHeight) || 20;
-    this.#columns = Math.max(1, Math.floor((widthOf(".message") * 7) / widthOf(".number")) || 100);
-    this.#rebuild();
-  }
-
-  #anchorAt(top: number): void {
-    const at = this.#heights.at(top);
-    this.#anchor = { seq: this.#shown[at]?.seq ?? 0, offset: top - this.#heights.top(at) };
-  }
-
-  #onScroll(): void {
-    const { scrollTop, clientHeight } = this.element;
-    if (Math.abs(scrollTop - this.#top) < 1) return;
-    this.#top = scrollTop;
-    this.#anchorAt(scrollTop);
-    this.#following = this.#held === null && scrollTop + clientHeight >= this.#heights.total - 2;
-    if (this.#following) this.#unseen = 0;
-    this.#schedule();
-  }
-
-  #onToggle(target: EventTarget | null): void {
-    for (const [row, node] of this.#nodes) if (node.contains(target as Node)) row.height = 0;
-    this.#schedule();
+  #dress(row: Row, { classList }: HTMLElement): void {
+    const { from = 1, to = 0 } = this.#selected ?? {};
+    classList.toggle("selected", row.entry !== null && row.index >= from && row.index <= to);
+    classList.toggle("current", row === this.#search?.current);
   }
 
   #onClick(event: MouseEvent): void {
-    const number = event.target instanceof Element && event.target.closest<HTMLElement>("a.number");
+    const number = event.target instanceof Element && event.target.closest("a.number");
     // A click for a new tab or window is the browser's.
     if (!number || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
@@ -429,57 +240,42 @@ export class LineList {
 
   #select(range: LineRange | null): void {
     this.#selected = range;
-    this.#schedule();
+    this.#view.draw();
     this.#options.onSelect(range);
   }
 
-  /** Shows a row: where it is if it is in sight, else in the middle. */
-  #reveal(row: Row): void {
-    const { scrollTop, clientHeight } = this.element;
-    const at = positionOf(this.#shown, "seq", row.seq);
-    const top = this.#heights.top(at);
-    const bottom = this.#heights.top(at + 1);
-    if (top < scrollTop || bottom > scrollTop + clientHeight) {
-      this.#following = false;
-      this.#anchor = { seq: row.seq, offset: -Math.max(0, (clientHeight - (bottom - top)) / 2) };
-    }
-    this.#schedule();
-  }
-
-  #restartSearch(): void {
+  #newSearch(): void {
     this.#search = this.#query === "" ? null : new LineSearch(this.#query);
     this.#goFrom = null;
-    this.#schedule();
+    this.#view.draw();
   }
 
-  #continueSearch(): void {
+  #onFrame(): void {
     const search = this.#search;
-    if (search === null) return;
-    const end = performance.now() + SEARCH_MS;
-    const done = search.scan(this.#shown, () => performance.now() > end);
-    if (this.#goFrom !== null) {
-      const found = search.firstFrom(this.#goFrom) ?? (done ? search.step(this.#goFrom, -1) : null);
-      if (found !== null) {
-        search.current = found;
+    if (search !== null) {
+      const end = performance.now() + SEARCH_MS;
+      const done = search.scan(this.#view.rows, () => performance.now() > end);
+      if (!done) this.#view.draw();
+      if (this.#goFrom !== null && (done || search.last >= this.#goFrom)) {
+        const below = search.last >= this.#goFrom;
+        this.#go(below ? search.step(this.#goFrom - 1, 1) : search.step(this.#goFrom, -1));
         this.#goFrom = null;
-        this.#reveal(found);
-      } else if (done) this.#goFrom = null;
+      }
     }
-    if (!done) this.#schedule();
-  }
-
-  #step(direction: 1 | -1): void {
-    const from = this.#search?.current?.seq ?? this.#shown[this.#heights.at(this.element.scrollTop)]?.seq ?? 0;
-    const row = this.#search?.step(from, direction);
-    if (row) this.#reveal(row);
+    this.#tell();
   }
 
   #tell(): void {
+    const paused = this.#pausedAt < Number.POSITIVE_INFINITY;
+    const following = this.#view.following && !paused;
+    const rows = paused ? this.#kept.rows : this.#view.rows;
+    if (following) this.#seen = rows.at(-1)?.seq ?? -1;
+    const unseen = rows.length - positionOf(rows, "seq", this.#seen + 1);
     const { position: current = 0, count = 0 } = this.#search ?? {};
-    const told = [this.#following, this.#unseen, this.#query, current, count].join(" ");
+    const told = JSON.stringify([following, unseen, this.#query, current, count]);
     if (told === this.#told) return;
     this.#told = told;
-    this.#options.onFollow(this.#following, this.#unseen);
+    this.#options.onFollow(following, unseen);
     this.#options.onSearch({ query: this.#query, current, count });
   }
 }

@@ -48,11 +48,6 @@ export function lineRow(entry: LogEntry, look: RowLook): HTMLElement {
   return row;
 }
 
-/** The row of a note. */
-export function noteRow(text: string): HTMLElement {
-  return element("div", "note", {}, text);
-}
-
 /** Writes the texts of a row, with everything marked that matches. */
 export function paintText(row: HTMLElement, entry: LogEntry, pattern: RegExp | null): void {
   const { tag, error } = asideOf(entry);
@@ -72,19 +67,14 @@ export function money(usd: number): string {
 
 /** `+1:02.345` since `origin`, or the local `10:00:01.345`; "" for a line without a time. */
 export function timeText(timestamp: string | null, { time, origin }: Pick<RowLook, "time" | "origin">): string {
-  const at = timestamp === null ? Number.NaN : Date.parse(timestamp);
-  if (time === "off" || Number.isNaN(at)) return "";
-  const two = (part: number) => String(Math.floor(part)).padStart(2, "0");
-  if (time === "absolute") {
-    const clock = new Date(at);
-    const milliseconds = String(clock.getMilliseconds()).padStart(3, "0");
-    return `${two(clock.getHours())}:${two(clock.getMinutes())}:${two(clock.getSeconds())}.${milliseconds}`;
-  }
-  const since = Math.abs(at - origin);
-  const minutes = Math.floor(since / 60_000);
-  const seconds = `${two((since % 60_000) / 1000)}.${String(since % 1000).padStart(3, "0")}`;
-  const hours = minutes < 60 ? minutes : `${Math.floor(minutes / 60)}:${two(minutes % 60)}`;
-  return `${at < origin ? "-" : "+"}${hours}:${seconds}`;
+  const at = new Date(timestamp ?? "");
+  if (time === "off" || Number.isNaN(at.getTime())) return "";
+  const milliseconds = at.toISOString().slice(19, 23);
+  if (time === "absolute") return at.toTimeString().slice(0, 8) + milliseconds;
+  const since = Math.abs(at.getTime() - origin);
+  const days = Math.floor(since / 86_400_000);
+  const clock = new Date(since).toISOString().slice(11, 23);
+  return (at.getTime() < origin ? "-" : "+") + (days > 0 ? `${days}d ${clock}` : clock.replace(/^(00:)?0?/, ""));
 }
 
 /** Pieces as nodes, with a mark around each match, which may begin in one piece and end in another. */

@@ -40,6 +40,11 @@ export class LineSearch {
     return this.#matches.length;
   }
 
+  /** The last of them; -1 without any. */
+  get last(): number {
+    return this.#matches.at(-1)?.seq ?? -1;
+  }
+
   /** Which of them is the current one, from 1; 0: none. */
   get position(): number {
     const { current } = this;
@@ -67,17 +72,12 @@ export class LineSearch {
     if (this.current !== null && this.current.seq < firstSeq) this.current = null;
   }
 
-  /** Makes the match after `from` the current one, or before it; around the ends. Returns it, or null without any. */
+  /** Makes the match after `from` the current one, or that before it; around the ends. Returns it, or null without any. */
   step(from: number, direction: 1 | -1): Row | null {
-    const matches = this.#matches;
-    const after = positionOf(matches, "seq", direction === 1 ? from + 1 : from);
-    const at = direction === 1 ? after : after - 1;
-    this.current = matches[(at + matches.length) % matches.length] ?? null;
+    const { length } = this.#matches;
+    const at =
+      direction === 1 ? positionOf(this.#matches, "seq", from + 1) : positionOf(this.#matches, "seq", from) - 1;
+    this.current = this.#matches[(at + length) % length] ?? null;
     return this.current;
-  }
-
-  /** The first match at or after `from`. */
-  firstFrom(from: number): Row | null {
-    return this.#matches[positionOf(this.#matches, "seq", from)] ?? null;
   }
 }

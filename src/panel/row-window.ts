@@ -1,72 +1,70 @@
 /** Where rows of different heights stand: which are in sight, and how far down each one is. Pure. */
 
-/** The heights of rows, in pixels, as a Fenwick tree: a height, an offset and a row at an offset in O(log n). */
-export class RowHeights {
-  #heights: number[] = [];
-  /** At i: the sum of as many heights before i as the lowest bit of i says. */
-  #sums: number[] = [0];
-
-  constructor(heights: Iterable<number> = []) {
-    for (const height of heights) this.push(height);
+/** The first of `count` positions that does not lie before what is looked for; `count` when all do. */
+export function bisect(count: number, liesBefore: (at: number) => boolean): number {
+  let low = 0;
+  for (let high = count; low < high; ) {
+    const middle = (low + high) >>> 1;
+    if (liesBefore(middle)) low = middle + 1;
+    else high = middle;
   }
+  return low;
+}
 
-  get length(): number {
-    return this.#heights.length;
+/**
+ * The heights of rows, in pixels, and their sums, which are added up anew from the first row that changed when they are
+ * asked for: 100,000 additions take a tenth of a millisecond.
+ */
+export class RowHeights {
+  readonly #heights: number[];
+  /** At i: how far down row i begins, as far as `#known`. */
+  readonly #tops = [0];
+  #known = 0;
+
+  constructor(heights: number[] = []) {
+    this.#heights = heights;
   }
 
   /** The height of all rows. */
   get total(): number {
-    return this.top(this.length);
+    return this.top(this.#heights.length);
   }
 
   /** Adds a row below. */
   push(height: number): void {
     this.#heights.push(height);
-    const end = this.length;
-    let sum = height;
-    for (let at = end - 1; at > end - (end & -end); at -= at & -at) sum += this.#sums[at] ?? 0;
-    this.#sums.push(sum);
   }
 
   /** Gives a row another height; false when it has that height. */
   set(row: number, height: number): boolean {
-    const more = height - (this.#heights[row] ?? 0);
-    if (more === 0) return false;
+    if (this.#heights[row] === height) return false;
     this.#heights[row] = height;
-    for (let at = row + 1; at <= this.length; at += at & -at) this.#sums[at] = (this.#sums[at] ?? 0) + more;
+    this.#known = Math.min(this.#known, row);
     return true;
   }
 
-  /** How far down a row begins. */
+  /** How far down a row begins; of the one after the last, how far down the last one ends. */
   top(row: number): number {
-    let sum = 0;
-    for (let at = Math.min(row, this.length); at > 0; at -= at & -at) sum += this.#sums[at] ?? 0;
-    return sum;
+    for (; this.#known < row; this.#known++) {
+      this.#tops[this.#known + 1] = (this.#tops[this.#known] ?? 0) + (this.#heights[this.#known] ?? 0);
+    }
+    return this.#tops[row] ?? 0;
   }
 
   /** The row at an offset; the first or the last one where it lies outside. 0 when there are none. */
   at(offset: number): number {
-    let row = 0;
-    let left = offset;
-    for (let bit = 1 << (31 - Math.clz32(this.length)); bit > 0; bit >>= 1) {
-      const sum = this.#sums[row + bit];
-      if (sum !== undefined && sum <= left) {
-        row += bit;
-        left -= sum;
-      }
-    }
-    return Math.max(0, Math.min(row, this.length - 1));
+    const { length } = this.#heights;
+    return Math.max(
+      0,
+      Math.min(
+        bisect(length, (at) => this.top(at + 1) <= offset),
+        length - 1,
+      ),
+    );
   }
 }
 
 /** How many lines of `columns` characters a text takes; with `columns` Infinity, as many as it has itself. */
 export function wrappedLines(text: string, columns: number): number {
-  let lines = 0;
-  for (let from = 0; from <= text.length; ) {
-    const next = text.indexOf("\n", from);
-    const to = next === -1 ? text.length : next;
-    lines += Math.max(1, Math.ceil((to - from) / columns));
-    from = to + 1;
-  }
-  return lines;
+  return text.split("\n").reduce((lines, { length }) => lines + Math.max(1, Math.ceil(length / columns)), 0);
 }
