@@ -39,6 +39,8 @@ export interface FeedOptions {
 const READ_LINES = LIMITS.pageMax;
 /** For how long after something new lines are said to flow. */
 const FLOW_MS = 2000;
+/** Hints that are kept while a read is under way. */
+const MOST_HINTS = 32;
 
 const NO_STATS: BackendStats = sumTotals([]);
 
@@ -72,7 +74,8 @@ export class RunFeed {
   #begun = 0;
   #running: Promise<void> | null = null;
   #queued: Promise<void> | null = null;
-  #hint: Hint | null = null;
+  /** What was told and not looked at yet, oldest first. */
+  #hints: Hint[] = [];
   #closed = false;
   #reported = false;
   #lastNews = 0;
@@ -92,8 +95,10 @@ export class RunFeed {
     this.#options = options;
     this.#pages = new SharedPages(options.windowBytes, options.onKept);
     this.#unwatch = options.store.watch(options.runId, (hint) => {
-      this.#hint = hint;
-      if (this.#running === null) this.#follow();
+      this.#hints.push(hint);
+      if (this.#hints.length > MOST_HINTS) this.#hints.shift();
+      // Hints that arrive together are told viewers together.
+      if (this.#running === null && this.#hints.length === 1) queueMicrotask(() => this.#follow());
     });
   }
 
@@ -184,13 +189,50 @@ export class RunFeed {
     return this.#running;
   }
 
-  /** Reads if the newest hint tells of something that is not here yet. */
+  /** Takes in the lines that hints brought, and reads if the newest one tells of something that is not here yet. */
   #follow(): void {
-    const hint = this.#hint;
+    if (this.#running !== null || this.#closed) return;
+    const hints = this.#hints;
+    const newest = hints.at(-1);
+    if (newest === undefined) return;
+    this.#hints = [];
+    const took = this.#take(hints);
+    const { view } = this;
+    if (view === null || newest.next !== view.total || newest.version !== view.version) void this.#start();
+    if (took) this.changes.ring();
+  }
+
+  /**
+   * Takes in what goes on exactly where this ends, as a read would have answered it: the same epoch, the same version,
+   * nothing in between. Says whether there was any. A lease that was seen to be over may have been renewed, which only
+   * a read tells.
+   */
+  #take(hints: readonly Hint[]): boolean {
     const view = this.view;
-    this.#hint = null;
-    if (hint === null || this.#closed) return;
-    if (view === null || hint.next !== view.total || hint.version !== view.version) void this.#start();
+    if (view === null || view.next !== view.total || this.unavailable !== null || this.#holding) return false;
+    if (this.#owner === "stalled") return false;
+    const window = this.#window;
+    const { bytes } = window;
+    let { first } = view;
+    for (const { version, appended } of hints) {
+      if (appended?.epoch !== view.epoch || appended.from !== window.next || version !== view.version) continue;
+      for (const line of appended.lines) window.push(JSON.stringify(parseLine(line, window.next)));
+      first = appended.first;
+    }
+    if (window.next === view.next) return false;
+    window.trim(this.#options.windowBytes);
+    this.#options.onKept(window.bytes - bytes);
+    this.#lastNews = this.#options.clock.now();
+    this.view = {
+      ...view,
+      first: Math.min(first, window.first),
+      next: window.next,
+      total: window.next,
+      cursor: formatCursor(view.epoch, window.next, view.version),
+      answers: new SharedAnswers(this.#options.onKept),
+    };
+    view.answers.close();
+    return true;
   }
 
   async #pull(): Promise<void> {

@@ -272,10 +272,22 @@ export interface SweepRequest {
   neverStartedLine: () => string;
 }
 
-/** A hint that a run has something new. It carries no truth: whoever hears it reads. */
+/** Lines as one append stored them, and what a read right after it would say of the run. */
+export interface AppendedLines {
+  epoch: string;
+  /** The index of the oldest line that is kept. */
+  first: number;
+  /** The index of `lines[0]`. */
+  from: number;
+  lines: string[];
+}
+
+/** A hint that a run has something new. Any may get lost, and whoever hears one may always read instead. */
 export interface Hint {
   next: number;
   version: number;
+  /** What is new, if it is lines alone and few bytes, and the store sends them along. */
+  appended?: AppendedLines;
 }
 
 /** Where runs are kept. Every implementation gives the guarantees at the top of this file. */

@@ -148,6 +148,17 @@ export const redisMutations: readonly Mutation[] = inFile("src/store/redis-scrip
   ],
   ["a fence is only the time", "math.max(integer(m[5]) + 1, now)", "now"],
   ["a fence is only a count", "math.max(integer(m[5]) + 1, now)", "integer(m[5]) + 1"],
+  ["a hint says another oldest line", "buffer.next - buffer.len, from)", "buffer.len, from)"],
+  [
+    "a hint names the epoch that the producer knows",
+    "hint_lines(channel, version, meta[2]",
+    "hint_lines(channel, version, epoch",
+  ],
+  [
+    "a hint tells of lines only",
+    "elseif stored then\n  hint_lines(channel, version,",
+    "elseif stored then\n  hint_lines(channel, version - 1,",
+  ],
   ["layers are written over others", "(old_layers == '' and '' or redis.sha1hex(old_layers)) == replaces", "true"],
   ["layers that come again are not known", "if layers ~= '' and layers ~= old_layers then", "if layers ~= '' then"],
   ["the result is lost", "if ARGV[REST + 3] == '1' then", "if false then"],

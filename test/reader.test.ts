@@ -2,6 +2,8 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { LivetailError } from "../src/errors.js";
 import type { FollowEvent } from "../src/follow.js";
 import type { LogEntry } from "../src/protocol.js";
+import { createReader } from "../src/reader.js";
+import type { AppendedLines } from "../src/store.js";
 import {
   birth,
   claimBy,
@@ -309,6 +311,128 @@ describe("the shared feed of a run", () => {
       cost_usd: 0,
       unpriced_calls: 0,
     });
+  });
+});
+
+describe("what a hint brings", () => {
+  /** A run of three lines that is read, with hints that are told by hand. */
+  async function prepare(options: Parameters<typeof setScene>[1] = {}) {
+    scene = await setScene({ maxLines: 4 }, options);
+    scene.deaf = true;
+    const run = await scene.run(3);
+    const { cursor } = await scene.poll(run.runId);
+    const version = Number(cursor.split(".")[2]);
+    /** Tells of lines as the store does that stored them. */
+    const bring = (from: number, texts: string[], changes: Partial<AppendedLines & { version: number }> = {}) => {
+      const next = from + texts.length;
+      const appended = { epoch: run.epoch, first: Math.max(0, next - 4), from, lines: texts, ...changes };
+      scene.tell(run.runId, { next, version: changes.version ?? version, appended });
+    };
+    return { run, cursor, bring };
+  }
+
+  it("is taken for what a read would have answered, without one", async () => {
+    const { run, cursor, bring } = await prepare();
+    const held = scene.poll(run.runId, { cursor, waitMs: 20_000 });
+    await run.write(lines(2, 3));
+    await run.write(lines(1, 5));
+    const begun = scene.reads.length;
+    bring(3, lines(2, 3));
+    bring(5, lines(1, 5));
+    const answer = await held;
+    expect(indexes(answer.logs)).toEqual([3, 4, 5]);
+    expect(scene.reads.length).toBe(begun);
+    const other = createReader({ store: scene.store, clock: scene.clock });
+    const read = JSON.parse(await other.poll(run.runId, { from: from(cursor), limit: 500, waitMs: 0 }));
+    other.close();
+    expect({ ...answer, first_index: 2 }).toEqual(read);
+    await scene.clock.advance(1000);
+    expect(await scene.poll(run.runId, { cursor: answer.cursor })).toMatchObject({ cursor: read.cursor, logs: [] });
+  });
+
+  it.each<[string, number, Partial<AppendedLines & { version: number }>]>([
+    ["belongs to another epoch", 3, { epoch: newEpoch() }],
+    ["does not begin where the reader stands", 4, {}],
+    ["begins before the reader stands", 2, {}],
+    ["came with another change", 3, { version: 99 }],
+  ])("is not taken when it %s: then the run is read", async (_, at, changes) => {
+    const { run, cursor, bring } = await prepare();
+    const held = scene.poll(run.runId, { cursor, waitMs: 20_000 });
+    await run.write(lines(2, 3));
+    const begun = scene.reads.length;
+    bring(at, [line("wrong"), line("wrong")], changes);
+    expect((await held).logs).toMatchObject([
+      { index: 3, message: "3" },
+      { index: 4, message: "4" },
+    ]);
+    expect(scene.reads.length).toBe(begun + 1);
+  });
+
+  it("while the run is read is taken after that, unless the read has answered it", async () => {
+    const { run, cursor, bring } = await prepare();
+    const held = scene.poll(run.runId, { cursor, waitMs: 20_000 });
+    let answer = (): void => {};
+    scene.slow = new Promise((resolve) => {
+      answer = resolve;
+    });
+    await run.write(lines(1, 3));
+    scene.tell(run.runId, { next: 4, version: 0 });
+    await settle();
+    const begun = scene.reads.length;
+    await run.write(lines(2, 4));
+    bring(3, lines(1, 3));
+    bring(4, lines(2, 4));
+    answer();
+    const { logs, ...rest } = await held;
+    expect(indexes(logs)).toEqual([3, 4, 5]);
+    expect(rest).toMatchObject({ next_index: 6, first_index: 0, reset: null });
+    expect(scene.reads.length).toBe(begun);
+  });
+
+  it("is less than what was missed: then the run is read", async () => {
+    const { run, cursor, bring } = await prepare();
+    await run.write(lines(1, 3));
+    await run.write(lines(1, 4));
+    bring(4, lines(1, 4));
+    await settle();
+    expect(indexes((await scene.poll(run.runId, { cursor })).logs)).toEqual([3, 4]);
+  });
+
+  it("does not hide that the owner of a run is back", async () => {
+    const { run, bring } = await prepare();
+    await scene.harness.expireLease(run.runId);
+    await scene.clock.advance(1000);
+    expect((await scene.poll(run.runId)).owner.state).toBe("stalled");
+    await run.write(lines(1, 3));
+    bring(3, lines(1, 3));
+    await settle();
+    expect(await scene.poll(run.runId)).toMatchObject({ next_index: 4, owner: { state: "live" } });
+  });
+
+  it("counts for the bounds of what is kept", async () => {
+    const { run, bring } = await prepare({ windowBytes: 2000 });
+    for (let at = 3; at < 103; at += 1) {
+      await run.write(lines(1, at));
+      bring(at, lines(1, at));
+      await settle();
+      expect(scene.reader.keptBytes).toBeLessThanOrEqual(2000);
+    }
+    const begun = scene.reads.length;
+    expect(indexes((await scene.poll(run.runId, { tail: 2 })).logs)).toEqual([101, 102]);
+    expect(scene.reads.length).toBe(begun);
+  });
+
+  it("is read instead while the store could not be read last time", async () => {
+    const { run, bring } = await prepare();
+    scene.away = true;
+    await scene.clock.advance(1000);
+    scene.away = false;
+    const begun = scene.reads.length;
+    await run.write(lines(1, 3));
+    bring(3, lines(1, 3));
+    await settle();
+    expect(scene.reads.length).toBe(begun + 1);
+    expect((await scene.poll(run.runId, {})).logs).toHaveLength(4);
   });
 });
 

@@ -1,7 +1,10 @@
 import { EventEmitter } from "node:events";
+import { Redis } from "ioredis";
 import { afterAll, describe, expect, it } from "vitest";
 import { type RedisInput, redisStore } from "../src/store/redis.js";
 import { openHints } from "../src/store/redis-hints.js";
+import type { Hint } from "../src/store.js";
+import { claimBy, line, lines } from "./contract/log-store/scene.js";
 import { startRedis } from "./support/redis.js";
 import { startTcpProxy } from "./support/tcp-proxy.js";
 import { until } from "./support/until.js";
@@ -67,5 +70,36 @@ describe("the connection for hints", () => {
     await until(() => missed === 1, "the subscription");
     expect({ asked, refused }).toEqual({ asked: 3, refused: [] });
     hints.close();
+  });
+});
+
+describe("a hint of new lines", () => {
+  it("brings them along while they are few bytes and nothing else has changed, behind the numbers", async () => {
+    const store = redisStore({ client: server.url });
+    const owner = await claimBy({ store }, "op_brings");
+    const hints: Hint[] = [];
+    const texts: string[] = [];
+    const stop = store.watch(owner.runId, (hint) => void hints.push(hint));
+    const raw = new Redis(server.url);
+    raw.on("message", (_channel, text) => void texts.push(text));
+    await raw.subscribe("logs:op_brings:wake");
+    await until(() => hints.length === 1, "the subscription");
+    await owner.write(lines(2));
+    const { next } = await owner.write([line("x".repeat(10_000))]);
+    const { version } = await owner.write(lines(1), { totals: "{}" });
+    await owner.write([line("two\nlines"), "two\nlines"]);
+    await until(() => hints.length === 5 && texts.length === 4, "all hints");
+    const { epoch } = owner;
+    expect(hints.slice(1)).toEqual([
+      { next: 2, version: version - 1, appended: { epoch, first: 0, from: 0, lines: lines(2) } },
+      { next, version: version - 1 },
+      { next: next + 1, version },
+      { next: next + 3, version },
+    ]);
+    expect(texts[0]?.split("\n")).toEqual([`2 ${version - 1} ${epoch} 0 0`, ...lines(2)]);
+    expect(texts[1]).toBe(`${next} ${version - 1}`);
+    stop();
+    raw.disconnect();
+    await store.close();
   });
 });

@@ -87,8 +87,15 @@ export function fromPairs(pairs: readonly string[]): Record<string, string> {
   return record;
 }
 
-/** A hint without numbers (after a lost connection) says that anything may have come. */
+/**
+ * What a hint says: `next` and `version`, and behind them, after small appends, `epoch`, `first` and `from`, and the
+ * lines. A hint without numbers (after a lost connection) says that anything may have come.
+ */
 export function toHint(message: string | null): Hint {
-  const [next, version] = (message ?? "").split(" ");
-  return { next: Number(next) || 0, version: Number(version) || 0 };
+  const [head = "", ...lines] = (message ?? "").split("\n");
+  const [next, version, epoch = "", first, from] = head.split(" ");
+  const hint = { next: integer(next), version: integer(version) };
+  // A text that is no line of JSON may have line breaks of its own.
+  if (lines.length === 0 || integer(from) + lines.length !== hint.next) return hint;
+  return { ...hint, appended: { epoch, first: integer(first), from: integer(from), lines } };
 }

@@ -78,6 +78,17 @@ local function hint(channel, next, version)
   redis.pcall('PUBLISH', channel, string.format('%.0f %.0f', next, version))
 end
 
+-- A hint of lines that changed nothing else. If they are few bytes and somebody listens at this server, they come along
+-- and save a reader the way here: next, version, epoch, first index kept, index of the first of them; one in each line
+-- after that. What is asked first costs less than what nobody would hear.
+local function hint_lines(channel, version, epoch, buffer, lines, at, bytes)
+  local listeners = bytes <= 8192 and redis.pcall('PUBSUB', 'NUMSUB', channel)[2]
+  if not listeners or listeners == 0 then return hint(channel, buffer.next, version) end
+  local from = buffer.next - (#lines - at + 1)
+  redis.pcall('PUBLISH', channel, string.format('%.0f %.0f %s %.0f %.0f\\n', buffer.next, version, epoch,
+    buffer.next - buffer.len, from) .. table.concat(lines, '\\n', at))
+end
+
 local function expire_all(seconds)
   redis.call('EXPIRE', META, seconds)
   redis.call('EXPIRE', BUFFER, seconds)
@@ -258,10 +269,11 @@ if not stored_have and count > 0 and integer(redis.call('HGET', META, 'producers
 end
 
 local stored = have < upto and count > 0
+local lines, at
 if stored then
-  local lines = cmsgpack.unpack(ARGV[22])
+  lines, at = cmsgpack.unpack(ARGV[22]), hole and 1 or 1 + have - first
   if not stored_have then redis.call('HINCRBY', META, 'producers', 1) end
-  push(buffer, lines, hole and 1 or 1 + have - first, count, max_lines, max_bytes)
+  push(buffer, lines, at, count, max_lines, max_bytes)
   redis.call('HSET', PRODUCERS, 'p:' .. producer, upto)
   have = upto
 end
@@ -398,8 +410,12 @@ if layers ~= '' and layers ~= old_layers then
     other = true
   end
 end
-if visible then version = redis.call('HINCRBY', META, 'version', 1) end
-if visible or stored then hint(channel, buffer.next, version) end
+if visible then
+  version = redis.call('HINCRBY', META, 'version', 1)
+  hint(channel, buffer.next, version)
+elseif stored then
+  hint_lines(channel, version, meta[2], buffer, lines, at, #ARGV[22])
+end
 if other then return { 'OK', meta[2], buffer.next, version, integer(meta[11]), now, old_layers } end
 ${ANSWER}`;
 

@@ -4,7 +4,8 @@ import type { PollAnswer } from "../../src/protocol.js";
 import { parseCursor } from "../../src/protocol.js";
 import { createReader, type Reader, type ReaderOptions } from "../../src/reader.js";
 import type { From } from "../../src/run-view.js";
-import type { LogStore, ReadRequest, StoreLimits } from "../../src/store.js";
+import { Listeners } from "../../src/store/listeners.js";
+import type { Hint, LogStore, ReadRequest, StoreLimits } from "../../src/store.js";
 import { claimBy, lines, type Producer, unique } from "../contract/log-store/scene.js";
 import type { StoreHarness } from "../contract/log-store.js";
 import { createHandClock, type HandClock } from "./hand-clock.js";
@@ -39,6 +40,8 @@ export interface ReadingScene {
   deaf: boolean;
   /** While set, reads wait for it after they were answered. */
   slow: Promise<void> | null;
+  /** Gives whoever watches a run a hint. */
+  tell(runId: string, hint: Hint): void;
   /** A run with its owner; its id has livetail's own form. */
   run(count?: number): Promise<Producer>;
   poll(runId: string, asking?: Asking): Promise<PollAnswer>;
@@ -54,6 +57,7 @@ export async function setScene(
   const clock = createHandClock();
   const reads: ReadRequest[] = [];
   let watched = 0;
+  const watchers = new Listeners<Hint>();
   const store: LogStore = {
     ...inner,
     async read(request) {
@@ -66,11 +70,13 @@ export async function setScene(
     },
     watch(runId, onHint) {
       watched += 1;
+      const leave = watchers.add(runId, onHint);
       const unwatch = inner.watch(runId, (hint) => {
         if (!scene.deaf) onHint(hint);
       });
       return () => {
         watched -= 1;
+        leave();
         unwatch();
       };
     },
@@ -88,6 +94,7 @@ export async function setScene(
     spoilt: false,
     deaf: false,
     slow: null,
+    tell: (runId, hint) => watchers.tell(runId, hint),
     async run(count = 0) {
       const producer = await claimBy(harness, `op_test_${unique("").replace(/\D/g, "").padStart(24, "a")}`);
       if (count > 0) await producer.write(lines(count));

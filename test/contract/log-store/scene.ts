@@ -178,7 +178,7 @@ export function accepted<A extends { code: string }>(answer: A): Extract<A, { co
 
 /** Claims a run for a new producer, which must be granted. */
 export async function claimBy(
-  harness: StoreHarness,
+  harness: Pick<StoreHarness, "store">,
   runId: string,
   overrides: Partial<ClaimRequest> = {},
 ): Promise<Producer & { claimed: Extract<ClaimAnswer, { code: "OK" }> }> {

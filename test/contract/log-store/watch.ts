@@ -82,6 +82,44 @@ export const watchCases: StoreCases = {
       },
     },
     {
+      title: "brings with a hint, if anything, what a read answers",
+      async run(harness) {
+        const owner = await owned(harness);
+        const { runId } = owner;
+        const other = joined(harness, runId);
+        const { hints } = await listen(harness, owner);
+        const writes: (() => Promise<unknown>)[] = [
+          () => owner.write(lines(1)),
+          () => owner.write(lines(3)),
+          () => other.write(lines(2)),
+          () => owner.write(lines(1), { totals: "{}" }),
+          () => owner.write(lines(1), { layers: { text: "{}", replacesSha1: "" } }),
+          () => owner.write(["a text with\na line break", ""]),
+          // A batch that comes again with more behind it, and a line that stands for others.
+          () => owner.append(lines(4), { first: owner.acked - 2 }),
+          () => owner.append(lines(1), { first: owner.acked, upto: owner.acked + 5 }),
+          () => harness.foreignPush(runId, lines(2)).then(() => owner.write(lines(2))),
+          () => owner.write(lines(harness.limits.maxLines)),
+          () => owner.write(lines(1)),
+        ];
+        for (const write of writes) {
+          await write();
+          const { run } = await read(harness, runId);
+          await until("a hint of what was written comes", () => hints.some(({ next }) => next >= run.next));
+          for (const { next, version, appended } of hints.splice(0)) {
+            if (appended === undefined) continue;
+            const from = { kind: "at", epoch: run.epoch, index: appended.from } as const;
+            const { linesFrom, lines } = await read(harness, runId, { from });
+            const { epoch, first } = run;
+            expect({ next, version, appended }).toEqual({
+              ...{ next: run.next, version: run.version },
+              appended: { epoch, first, from: linesFrom, lines },
+            });
+          }
+        }
+      },
+    },
+    {
       title: "hints at the end that a cancel brings to a run without an owner",
       async run(harness) {
         const created = await owned(harness, { owner: null });
