@@ -8,8 +8,8 @@ import type { LayerStatus } from "./protocol.js";
 export interface LogSink {
   /** Appends a stored line: JSON text of one line, as a line encoder makes it. */
   write(text: string): void;
-  /** Adds the cost that an event's fields tell, if any, to the running totals. */
-  count(fields: Record<string, unknown>): void;
+  /** Adds the cost that an event and its fields tell, if any, to the running totals; `bindings` hold what they leave out. */
+  count(fields: Record<string, unknown>, event?: unknown, bindings?: Record<string, unknown>): void;
   /** Sets the status of a layer. */
   layer(name: string, status: LayerStatus, message?: string, metadata?: Record<string, unknown>): void;
 }

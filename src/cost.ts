@@ -7,8 +7,11 @@ import type { BackendStat, BackendStats } from "./protocol.js";
 
 /** The running totals of one producer. */
 export interface Totals {
-  /** Counts a line's fields, its `event` among them, if they tell of a call. Never throws; near free if they do not. */
-  count(fields: Record<string, unknown>): void;
+  /**
+   * Counts what a line's fields tell of a call. `event` is the line's, by default the field of that name; `bindings`
+   * are fields that stand in the line unless its own are of the same name. Never throws; near free if they do not tell.
+   */
+  count(fields: Record<string, unknown>, event?: unknown, bindings?: Record<string, unknown>): void;
   /** Whether anything was ever counted. */
   readonly changed: boolean;
   /** Grows with everything that is counted: what was sent at this revision is still right while it stands. */
@@ -83,9 +86,9 @@ export function createTotals(): Totals {
   }
 
   return {
-    count(fields) {
+    count(fields, event, bindings) {
       try {
-        const call = readCall(fields);
+        const call = readCall(fields, event ?? fields.event, bindings);
         if (call === undefined) return;
         addCall(tallyOf(backends, call.backend), call);
         if (call.model !== undefined) addCall(tallyOf(models, call.model), call);
@@ -134,30 +137,32 @@ interface Call extends Required<Tally> {
   layer: string | undefined;
 }
 
+type Fields = Readonly<Record<string, unknown>>;
+
 /** Reads what a line says about a call; undefined when it is not about one that has ended. */
-function readCall(fields: Record<string, unknown>): Call | undefined {
-  const { event, metadata } = fields;
-  const nested = typeof metadata === "object" && metadata !== null ? (metadata as Record<string, unknown>) : undefined;
+function readCall(fields: Fields, event: unknown, bindings: Fields | undefined): Call | undefined {
+  const metadata = fields.metadata ?? bindings?.metadata;
+  const nested = typeof metadata === "object" && metadata !== null ? (metadata as Fields) : undefined;
   const kind = typeof event === "string" ? event : "";
   const isLlm = kind.startsWith("llm_call_");
-  // Every line comes here, and most are about no call.
-  const backend = fields.backend ?? nested?.backend ?? undefined;
+  const said: Said = { fields, bindings, nested };
+  // Many lines come here, and most are about no call.
+  const backend = pick(said, "backend", "backend");
   if (!isLlm && backend === undefined) return undefined;
 
-  const cost = pick(fields, nested, "cost_usd", "costUsd");
-  const source = pick(fields, nested, "cost_source", "costSource");
+  const cost = pick(said, "cost_usd", "costUsd");
+  const source = pick(said, "cost_source", "costSource");
   const hasCost = cost !== undefined || source !== undefined;
   const isError = kind === "llm_call_error";
   const isFallback = kind === "llm_call_fallback";
   const isCall = isFallback
-    ? hasCost || pick(fields, nested, "duration_ms", "durationMs") !== undefined
+    ? hasCost || pick(said, "duration_ms", "durationMs") !== undefined
     : isError || kind === "llm_call_complete" || (backend !== undefined && hasCost && !kind.endsWith("_start"));
   if (!isCall && !isFallback) return undefined;
 
   const isPriced = isCost(cost) && source !== UNKNOWN;
-  const model = pick(fields, nested, "model", "model");
-  const layer = pick(fields, nested, "layer", "layer") ?? pick(fields, nested, "layer_name", "layerName");
-  const tokens = (name: string, camel: string) => amount(pick(fields, nested, name, camel));
+  const model = pick(said, "model", "model");
+  const layer = pick(said, "layer", "layer") ?? pick(said, "layer_name", "layerName");
   return {
     backend: nameOf(backend) ?? UNKNOWN,
     model: nameOf(model),
@@ -167,21 +172,30 @@ function readCall(fields: Record<string, unknown>): Call | undefined {
     f: isFallback ? 1 : 0,
     u: isCall && !isPriced ? 1 : 0,
     n: isCall && isPriced ? Math.round(cost * NANO) : 0,
-    i: tokens("input_tokens", "inputTokens"),
-    o: tokens("output_tokens", "outputTokens"),
-    k: tokens("cached_tokens", "cachedTokens"),
-    r: tokens("reasoning_tokens", "reasoningTokens"),
+    i: amount(pick(said, "input_tokens", "inputTokens")),
+    o: amount(pick(said, "output_tokens", "outputTokens")),
+    k: amount(pick(said, "cached_tokens", "cachedTokens")),
+    r: amount(pick(said, "reasoning_tokens", "reasoningTokens")),
   };
 }
 
+/** Where a line may say something: in its own fields, in those that are bound to its logger, in its `metadata`. */
+interface Said {
+  fields: Fields;
+  bindings: Fields | undefined;
+  nested: Fields | undefined;
+}
+
 /** A field at the top, else in `metadata`, under either spelling; null counts as absent. */
-function pick(
-  fields: Record<string, unknown>,
-  metadata: Record<string, unknown> | undefined,
-  name: string,
-  camel: string,
-): unknown {
-  return fields[name] ?? fields[camel] ?? metadata?.[name] ?? metadata?.[camel] ?? undefined;
+function pick({ fields, bindings, nested }: Said, name: string, camel: string): unknown {
+  const top = own(fields, bindings, name) ?? (camel === name ? undefined : own(fields, bindings, camel));
+  return top ?? nested?.[name] ?? nested?.[camel] ?? undefined;
+}
+
+/** A line's own field wins over the bound one, as it does for whoever reads the line. */
+function own(fields: Fields, bindings: Fields | undefined, name: string): unknown {
+  const value = fields[name];
+  return value === undefined && bindings !== undefined ? bindings[name] : value;
 }
 
 /** A short name that is safe as a key; undefined for what is no name. */

@@ -108,8 +108,10 @@ export class Handle implements CurrentRun, LogSink {
 
   /** Logs a line: text, an object with the fields of a structured line, or an Error. Never throws, never waits. */
   log(value: unknown, metadata?: Record<string, unknown>): void {
-    this.#countLine(value, metadata);
-    this.writer.push(this.host.encoder.message(value, metadata));
+    const { encoder } = this.host;
+    const text = encoder.message(value, metadata);
+    if (encoder.toldOfCall) this.#countLine(value, metadata);
+    this.writer.push(text);
   }
 
   /** Counts the cost that an entry of the line will show: the value's own, else the metadata's. */
@@ -148,8 +150,8 @@ export class Handle implements CurrentRun, LogSink {
     this.writer.push(text);
   }
 
-  count(fields: Record<string, unknown>): void {
-    this.totals.count(fields);
+  count(fields: Record<string, unknown>, event?: unknown, bindings?: Record<string, unknown>): void {
+    this.totals.count(fields, event, bindings);
   }
 
   /** Resolves when all that was logged before is stored, or after `endTimeoutMs`. Never rejects. */

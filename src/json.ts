@@ -10,9 +10,16 @@ const MAX_DEPTH = 32;
 /** Strings count with at most this much against `room`; see `shorten.ts`, which cuts them to it before it drops a field. */
 const STRING_SHARE = 64;
 
-/** Short strings of these characters are JSON as they are. Quoting them by hand halves the cost of a line. */
-const PLAIN = /^[ !#-[\]-~\u00a0-\ud7ff\ue000-\uffff]*$/;
-const PLAIN_LENGTH = 256;
+/**
+ * A character that JSON text may not hold as it is, or half of a surrogate pair. Most strings have none; finding that
+ * out and quoting them by hand takes half as long as `JSON.stringify` (`npm run bench -- log-call`).
+ */
+const TO_ESCAPE = /[^ !#-[\]-\ud7ff\ue000-\uffff]/;
+/** Longer strings are counted against `units`. */
+const SHORT_STRING = 256;
+
+/** All long strings of a text may have so many times its bytes before it is cut. */
+const UNITS = 32;
 
 /** One value being written. */
 export interface Writing {
@@ -25,32 +32,45 @@ export interface Writing {
   readonly maxUnits: number;
   /** What was written does not say everything that the value said. */
   lost: boolean;
+  /** A field was written that tells of a call of a model; see `Key.call`. */
+  call: boolean;
   /** The objects that are being written, outermost first. */
   readonly path: object[];
 }
 
 /** Begins to write a value whose text shall have at most `maxBytes`; it may come out longer, by a factor. */
 export function startWriting(keys: KeyTable, maxBytes: number): Writing {
-  return { keys, room: maxBytes, units: 32 * maxBytes, maxUnits: maxBytes, lost: false, path: [] };
+  return { keys, room: maxBytes, units: UNITS * maxBytes, maxUnits: maxBytes, lost: false, call: false, path: [] };
+}
+
+/** Makes a Writing whose value is written ready for another one: what it consists of need not be made for each line. */
+export function startAgain(w: Writing): Writing {
+  w.room = w.maxUnits;
+  w.units = UNITS * w.maxUnits;
+  w.lost = false;
+  w.call = false;
+  return w;
 }
 
 /** Writes a string. */
 export function writeString(w: Writing, text: string): string {
   const length = text.length;
   w.room -= length < STRING_SHARE ? length + 2 : STRING_SHARE + 2;
-  if (length <= PLAIN_LENGTH && PLAIN.test(text)) return `"${text}"`;
-  return writeAnyString(w, text);
+  if (length > SHORT_STRING) return writeLongString(w, text);
+  return TO_ESCAPE.test(text) ? escapeString(w, text) : `"${text}"`;
 }
 
-function writeAnyString(w: Writing, text: string): string {
+function writeLongString(w: Writing, text: string): string {
   const kept = cutText(text, w.units > 0 ? w.maxUnits : STRING_SHARE);
   w.units -= kept.length;
   if (kept !== text) w.lost = true;
-  const json = JSON.stringify(kept);
-  if (!json.includes("\\ud")) return json;
-  if (kept.isWellFormed()) return json;
+  return TO_ESCAPE.test(kept) ? escapeString(w, kept) : `"${kept}"`;
+}
+
+function escapeString(w: Writing, text: string): string {
+  if (text.isWellFormed()) return JSON.stringify(text);
   w.lost = true;
-  return JSON.stringify(kept.toWellFormed());
+  return JSON.stringify(text.toWellFormed());
 }
 
 /** Writes a value; undefined where JSON leaves a field out. Throws only when the stack is exhausted. */
@@ -184,6 +204,7 @@ function writeFields(w: Writing, holder: object, names: readonly string[]): stri
       break;
     }
     const key = w.keys(name);
+    if (key.call) w.call = true;
     const value = writeMember(w, holder, name, key.secret);
     if (value === undefined) continue;
     if (key.altered) w.lost = true;

@@ -63,6 +63,7 @@ export class StructuredLogger {
   readonly error: Log;
 
   readonly #options: StructuredLoggerOptions;
+  readonly #given: LogSink | undefined;
   readonly #encoder: LineEncoder;
   readonly #bindings: EventFields;
   /** The bindings as the encoder wants them. */
@@ -74,6 +75,7 @@ export class StructuredLogger {
   constructor(options: StructuredLoggerOptions = {}) {
     const { jobId, bindings, level = "debug", encoder = createLineEncoder() } = options;
     this.#options = options;
+    this.#given = options.sink;
     this.#encoder = encoder;
     this.#bindings = { ...(jobId === undefined ? {} : { job_id: jobId }), ...copy(bindings) };
     this.#fragment = encoder.bindings(this.#bindings);
@@ -203,10 +205,11 @@ export class StructuredLogger {
 
   #at(level: LogLevel): Log {
     if (RANK[level] < this.#rank) return ignore;
-    return (event, metadata) => {
-      this.#write(level, event, metadata);
-      if (mayTellCost(event, metadata)) this.#count(event, metadata);
-    };
+    return (event, metadata) => this.#log(level, event, metadata);
+  }
+
+  #log(level: LogLevel, event: string, fields: EventFields | undefined): void {
+    if (this.#write(level, event, fields) || isLlmCall(event)) this.#count(event, fields);
   }
 
   /** Money is counted at every level. */
@@ -216,12 +219,15 @@ export class StructuredLogger {
   }
 
   #sink(): LogSink | undefined {
-    return this.#options.sink ?? currentRun()?.sink;
+    return this.#given ?? currentRun()?.sink;
   }
 
-  #write(level: LogLevel, event: string, fields: EventFields | undefined): void {
+  /** Returns whether the line may tell of a call of a model. */
+  #write(level: LogLevel, event: string, fields: EventFields | undefined): boolean {
+    const encoder = this.#encoder;
+    const text = encoder.event(level, event, fields, this.#fragment);
+    const { toldOfCall } = encoder;
     try {
-      const text = this.#encoder.event(level, event, fields, this.#fragment);
       const sink = this.#sink();
       if (sink !== undefined) sink.write(text);
       else if (this.#options.out !== undefined) this.#options.out.write(`${text}\n`);
@@ -229,11 +235,12 @@ export class StructuredLogger {
     } catch {
       this.#failures++;
     }
+    return toldOfCall;
   }
 
   #count(event: string, fields: EventFields | undefined): void {
     try {
-      this.#sink()?.count({ ...this.#bindings, ...copy(fields), event });
+      this.#sink()?.count(fields ?? {}, event, this.#bindings);
     } catch {
       this.#failures++;
     }
@@ -248,16 +255,8 @@ export class StructuredLogger {
   }
 }
 
-/** Whether it is worth asking the totals; most lines are not. */
-function mayTellCost(event: string, fields: EventFields | undefined): boolean {
-  if (typeof event === "string" && event.startsWith("llm_call_")) return true;
-  if (fields === undefined || fields === null) return false;
-  try {
-    const { cost_usd, costUsd, cost_source, costSource, metadata } = fields;
-    return (cost_usd ?? costUsd ?? cost_source ?? costSource ?? metadata) !== undefined;
-  } catch {
-    return false;
-  }
+function isLlmCall(event: unknown): boolean {
+  return typeof event === "string" && event.startsWith("llm_call_");
 }
 
 /** A copy of fields; what has no fields, or cannot be read, goes along as it is, for the encoder to find words. */

@@ -20,6 +20,9 @@ const SECRET_NAMES = [
 
 const SPECIAL_NAMES = new Set(["timestamp", "level", "event", "truncated", "metadata", "error", "err"]);
 
+/** Without one of these, or an event `llm_call_*`, a line tells of no call of a model that could be counted. */
+const CALL_NAMES = new Set(["event", "cost_usd", "costUsd", "cost_source", "costSource"]);
+
 /** What stands in place of a secret, and the same as JSON text. */
 export const HIDDEN = "[redacted]";
 export const REDACTED = `"${HIDDEN}"`;
@@ -38,6 +41,8 @@ export interface Key {
   readonly special: boolean;
   /** The name could not be kept as it was. */
   readonly altered: boolean;
+  /** A line with such a field may tell of a call of a model. */
+  readonly call: boolean;
 }
 
 /** Looks a name up. */
@@ -58,11 +63,12 @@ export function createKeyTable(redactKeys: readonly string[] = []): KeyTable {
     const kept = cutText(name, MAX_NAME).toWellFormed();
     const top = TOP_NAMES.get(name);
     return {
-      json: `,${JSON.stringify(kept)}:`,
-      top: top === undefined ? undefined : `,"${top}":`,
+      json: inOnePiece(`,${JSON.stringify(kept)}:`),
+      top: top === undefined ? undefined : inOnePiece(`,"${top}":`),
       secret: secrets.has(fold(name)),
       special: SPECIAL_NAMES.has(name),
       altered: kept !== name,
+      call: CALL_NAMES.has(name),
     };
   }
 
@@ -75,6 +81,14 @@ export function createKeyTable(redactKeys: readonly string[] = []): KeyTable {
     }
     return key;
   };
+}
+
+/**
+ * The same text. V8 keeps a concatenated text as a tree of its parts until one of its characters is asked for: asking
+ * now makes it small, and cheap to put into others.
+ */
+export function inOnePiece(text: string): string {
+  return text.charCodeAt(0) >= 0 ? text : "";
 }
 
 /** The first `length` UTF-16 units of a text, one less where a surrogate pair would be cut in two. */

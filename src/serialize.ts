@@ -9,6 +9,7 @@ import {
   kindOf,
   type ObjectKind,
   readMember,
+  startAgain,
   startWriting,
   type Writing,
   writeFieldsOf,
@@ -18,7 +19,7 @@ import {
   writeValue,
 } from "./json.js";
 import type { LogLevel } from "./protocol.js";
-import { createKeyTable } from "./redact.js";
+import { createKeyTable, inOnePiece } from "./redact.js";
 import { shortenJson } from "./shorten.js";
 import { parseObject } from "./text-line.js";
 
@@ -53,6 +54,8 @@ export interface LineEncoder {
   text(line: string, stream: "stdout" | "stderr", onFields?: (fields: Record<string, unknown>) => void): string;
   /** The line that stands where lines are missing. */
   gap(dropped: number, reason: "burst" | "store_unavailable" | "store_lost"): string;
+  /** Whether the line that `message` or `event` made last may tell of a call of a model; most lines do not. */
+  readonly toldOfCall: boolean;
   /** A copy of a value as a line would store it: redacted, JSON-safe, at most `maxBytes` (default: a quarter of a line) as JSON. */
   plain(fields: Record<string, unknown>, maxBytes?: number): Record<string, unknown>;
 }
@@ -61,7 +64,6 @@ export interface LineEncoder {
 const MAX_LINE_BYTES = 16_384;
 const LEAST_LINE_BYTES = 1024;
 
-const OPEN_BRACE = 0x7b;
 const TRUNCATED = ',"truncated":true';
 const UNWRITABLE = '{"level":"error","message":"a line that could not be written","truncated":true}';
 
@@ -72,18 +74,33 @@ export function createLineEncoder(options: LineEncoderOptions = {}): LineEncoder
   const partBytes = maxBytes >> 2;
   const keys = createKeyTable(redactKeys);
   const head = createHead(now);
+  const events = createEventTable();
+  let toldOfCall = true;
+  /** What the next line is written with; a line that is logged while another is written gets one of its own. */
+  let spare: Writing | null = null;
 
   function start(): Writing {
-    return startWriting(keys, maxBytes);
+    const w = spare === null ? startWriting(keys, maxBytes) : startAgain(spare);
+    spare = null;
+    return w;
+  }
+
+  function finish(w: Writing, open: string, most = maxBytes): string {
+    const text = close(w, open, most);
+    // Who lost a part of it may have lost that one.
+    toldOfCall = w.call || w.lost;
+    spare = w;
+    return text;
   }
 
   return {
     message(value, metadata, bindings = "") {
       try {
         const w = start();
-        return close(w, writeMessage(w, head(), bindings, value, metadata), maxBytes);
+        return finish(w, writeMessage(w, head(), bindings, value, metadata));
       } catch {
         // Only an exhausted stack leads here; what can go wrong with a value is written down where it happens.
+        toldOfCall = true;
         return UNWRITABLE;
       }
     },
@@ -91,18 +108,23 @@ export function createLineEncoder(options: LineEncoderOptions = {}): LineEncoder
     event(level, event, fields, bindings = "") {
       try {
         const w = start();
-        const open = `${head()},"level":"${level}","event":${writeString(w, String(event))}${bindings}`;
-        return close(w, fields === undefined ? open : open + writeEventFields(w, fields), maxBytes);
+        const open = head() + events(w, level, event) + bindings;
+        return finish(w, fields === undefined ? open : open + writeEventFields(w, fields));
       } catch {
+        toldOfCall = true;
         return UNWRITABLE;
       }
+    },
+
+    get toldOfCall() {
+      return toldOfCall;
     },
 
     bindings(fields) {
       try {
         const w = start();
-        const text = close(w, `{${place(w, fields, "bindings").top.slice(1)}`, partBytes);
-        return text === "{}" ? "" : `,${text.slice(1, -1)}`;
+        const text = finish(w, `{${place(w, fields, "bindings").top.slice(1)}`, partBytes);
+        return text === "{}" ? "" : inOnePiece(`,${text.slice(1, -1)}`);
       } catch {
         return TRUNCATED;
       }
@@ -114,10 +136,10 @@ export function createLineEncoder(options: LineEncoderOptions = {}): LineEncoder
       try {
         const w = start();
         if (fields === undefined) {
-          return close(w, `${head()},"message":${writeString(w, text)},"stream":"${stream}"`, maxBytes);
+          return finish(w, `${head()},"message":${writeString(w, text)},"stream":"${stream}"`);
         }
         const open = writeOwn(w, head(), "", fields, undefined);
-        return close(w, Object.hasOwn(fields, "stream") ? open : `${open},"stream":"${stream}"`, maxBytes);
+        return finish(w, Object.hasOwn(fields, "stream") ? open : `${open},"stream":"${stream}"`);
       } catch {
         return UNWRITABLE;
       }
@@ -130,7 +152,7 @@ export function createLineEncoder(options: LineEncoderOptions = {}): LineEncoder
     plain(fields, most = partBytes) {
       try {
         const w = start();
-        const text = close(w, `{${writeFieldsOf(w, fields, Object.keys).slice(1)}`, Math.max(512, most));
+        const text = finish(w, `{${writeFieldsOf(w, fields, Object.keys).slice(1)}`, Math.max(512, most));
         return JSON.parse(text) as Record<string, unknown>;
       } catch (error) {
         return { error: errorText(error), truncated: true };
@@ -139,17 +161,58 @@ export function createLineEncoder(options: LineEncoderOptions = {}): LineEncoder
   };
 }
 
-/** Makes the beginning of every line, `{"timestamp":"…"`; formatting a time costs as much as the rest of a short line. */
+/**
+ * Makes the beginning of every line, `{"timestamp":"…"`. Formatting a time costs as much as the rest of a short line:
+ * lines of one millisecond share the text, those of one second all but its end.
+ */
 function createHead(now: () => number): () => string {
   let at = Number.NaN;
+  let second = Number.NaN;
+  let upToSecond = "";
   let text = "";
   return () => {
     const ms = now();
-    if (ms !== at) {
-      text = `{"timestamp":"${new Date(ms).toISOString()}"`;
-      at = ms;
+    if (ms === at) return text;
+    const since = ms - second;
+    if (since >= 0 && since < 1000 && Number.isInteger(since)) {
+      text = inOnePiece(`${upToSecond}${String(since).padStart(3, "0")}Z"`);
+    } else {
+      const date = new Date(ms);
+      text = `{"timestamp":"${date.toISOString()}"`;
+      upToSecond = text.slice(0, -5);
+      second = Math.floor(date.getTime() / 1000) * 1000;
     }
+    at = ms;
     return text;
+  };
+}
+
+/** An event's name is written anew when it is longer; shorter ones are few and come again and again. */
+const MAX_EVENT = 64;
+const MAX_EVENTS = 1024;
+
+/** Writes `,"level":"…","event":"…"`. */
+function createEventTable(): (w: Writing, level: LogLevel, event: unknown) => string {
+  const known: Record<LogLevel, Map<unknown, string>> = {
+    debug: new Map(),
+    info: new Map(),
+    warn: new Map(),
+    error: new Map(),
+  };
+  return (w, level, event) => {
+    const texts = known[level];
+    const text = texts.get(event);
+    if (text !== undefined) {
+      w.room -= (event as string).length + 2;
+      return text;
+    }
+    const name = String(event);
+    const made = `,"level":"${level}","event":${writeString(w, name)}`;
+    if (name === event && name.length <= MAX_EVENT && !w.lost) {
+      if (texts.size >= MAX_EVENTS) texts.clear();
+      texts.set(name, inOnePiece(made));
+    }
+    return made;
   };
 }
 
@@ -159,9 +222,8 @@ function close(w: Writing, open: string, maxBytes: number): string {
   const text = `${open}${open === "{" ? flag.slice(1) : flag}}`;
   // A UTF-16 unit takes at most three bytes: most lines need not be measured.
   if (text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes) return shortenJson(text, maxBytes);
-  // V8 keeps a concatenated text as a tree of its parts until one of its characters is asked for. Asking now makes a
-  // waiting line a third as large, and a burst of 10,000 lines half as expensive.
-  return text.charCodeAt(0) === OPEN_BRACE ? text : UNWRITABLE;
+  // In one piece, a waiting line is a third as large, and a burst of 10,000 lines half as expensive.
+  return inOnePiece(text);
 }
 
 /** What an object is written as; undefined for what is none. */
@@ -255,6 +317,7 @@ function place(w: Writing, fields: object, placing: Placing): Placed {
         break;
       }
       const key = w.keys(name);
+      if (key.call) w.call = true;
       if (key.special && placeSpecial(w, placed, fields, name, placing)) continue;
       const value = writeMember(w, fields, name, key.secret);
       if (value === undefined) continue;

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { createTotals, sumTotals } from "../src/cost.js";
 import type { BackendStat } from "../src/protocol.js";
+import { FUZZ_SEED } from "./support/fuzz-seed.js";
+import { seededRandom } from "./support/seeded-random.js";
 
 type Fields = Record<string, unknown>;
 
@@ -216,4 +218,24 @@ describe("the sum over producers", () => {
     const { total } = sumTotals([text, text]);
     expect(total).toEqual(stat(Number.MAX_SAFE_INTEGER, 0, Number.MAX_SAFE_INTEGER / 1e9, 0));
   });
+});
+
+test("A line with bindings counts as the same line with all its fields in one object", () => {
+  const random = seededRandom(FUZZ_SEED);
+  const values = ["b", "m", 0.5, 3, { cost_usd: 1, backend: "nested" }, { model: "n", costUsd: 2 }, "provider"];
+  const names = ["backend", "model", "layer", "cost_usd", "costUsd", "cost_source", "metadata", "duration_ms", "other"];
+  const some = (): Fields => Object.fromEntries(names.map((name) => [name, random.pick([undefined, ...values])]));
+  const given = (fields: Fields): Fields =>
+    Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+  let counted = 0;
+  for (let at = 0; at < 5000; at += 1) {
+    const [fields, bindings] = [given(some()), given(some())];
+    const event = random.pick(["llm_call_complete", "llm_call_error", "llm_call_fallback", "llm_call_start", "scored"]);
+    const [apart, together] = [createTotals(), createTotals()];
+    apart.count(fields, event, bindings);
+    together.count({ ...bindings, ...fields, event });
+    expect(apart.text()).toBe(together.text());
+    if (apart.changed) counted += 1;
+  }
+  expect(counted).toBeGreaterThan(1000);
 });

@@ -1,0 +1,160 @@
+/**
+ * Most lines are short, plain, of a known event and of the second of the line before: each of these is a shorter way
+ * through the encoder. Here what comes out of it is compared with what the long way makes of generated input.
+ */
+import { describe, expect, test } from "vitest";
+import { createLineEncoder } from "../src/serialize.js";
+import { FUZZ_SEED } from "./support/fuzz-seed.js";
+import { Grammar, HOSTILE_PIECES } from "./support/grammar.js";
+import { hostileValue, VALUE_KINDS } from "./support/hostile-values.js";
+import { type SeededRandom, seededRandom } from "./support/seeded-random.js";
+
+const AT = Date.UTC(2026, 0, 14, 10, 0, 0);
+const now = (): number => AT;
+const HEAD = `{"timestamp":"${new Date(AT).toISOString()}"`;
+
+/** What the line of a text that fits is, by JSON.stringify alone. */
+function lineOf(text: string): string {
+  const flag = text.isWellFormed() ? "" : ',"truncated":true';
+  return `${HEAD},"message":${JSON.stringify(text.toWellFormed())}${flag}}`;
+}
+
+describe("A string is written as JSON.stringify writes it", () => {
+  const encoder = createLineEncoder({ now });
+
+  test("whichever UTF-16 unit it holds, in a short one and in a long one", () => {
+    const wrong: number[] = [];
+    for (let unit = 0; unit <= 0xffff; unit += 1) {
+      const text = String.fromCharCode(unit);
+      const long = "x".repeat(400) + text;
+      if (encoder.message(text) !== lineOf(text) || encoder.message(long) !== lineOf(long)) wrong.push(unit);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test("of any length, whatever it is made of", () => {
+    const random = seededRandom(FUZZ_SEED);
+    const pieces = [...HOSTILE_PIECES, "\ud83d", "\ude00", "plain words ", "żółw "];
+    for (let at = 0; at < 3000; at += 1) {
+      const length = random.pick([0, 1, 40, 254, 255, 256, 257, 258, 900]);
+      let text = "";
+      while (text.length < length) text += random.pick(pieces);
+      text = text.slice(0, length);
+      expect(encoder.message(text)).toBe(lineOf(text));
+    }
+  });
+});
+
+test("A time is written as Date writes it, however the clock goes", () => {
+  const random = seededRandom(FUZZ_SEED);
+  let ms = AT;
+  const encoder = createLineEncoder({ now: () => ms });
+  for (let at = 0; at < 20_000; at += 1) {
+    ms += random.pick([0, 0, 1, 1, 7, 99, 100, 999, 1000, 1001, -1, -1000, 0.25, 1 / 3]);
+    if (random.between(1, 100) === 1) ms = random.pick([0, -1, -1000, -0.5, 999.5, 8.64e15, -8.64e15, AT, AT + 0.999]);
+    if (Math.abs(ms) > 8.64e15) ms = AT;
+    expect(JSON.parse(encoder.event("info", "x", undefined)).timestamp).toBe(new Date(ms).toISOString());
+  }
+});
+
+test("An event that was logged before is written as one that was not", () => {
+  const random = seededRandom(FUZZ_SEED);
+  const options = { now, maxLineBytes: 1024 };
+  const encoder = createLineEncoder(options);
+  const names = Array.from({ length: 3000 }, (_, at) => `${random.pick(HOSTILE_PIECES)}_${at}`);
+  names.push("x".repeat(64), "x".repeat(65), "x".repeat(20_000), "\ud800", "");
+  for (let at = 0; at < 5000; at += 1) {
+    const name = random.pick(names);
+    const level = random.pick(["debug", "info", "warn", "error"] as const);
+    const fields = { list: Array.from({ length: random.pick([1, 1, 400, 600]) }, () => 1) };
+    expect(encoder.event(level, name, fields)).toBe(createLineEncoder(options).event(level, name, fields));
+  }
+});
+
+test("Plain data comes out as it went in", () => {
+  const random = seededRandom(FUZZ_SEED);
+  const encoder = createLineEncoder({ now, maxLineBytes: 1_048_576 });
+  for (let at = 0; at < 3000; at += 1) {
+    const fields = plainFields(random, 0);
+    expect(JSON.parse(encoder.message("m", { fields })).metadata).toEqual({ fields });
+    expect(JSON.parse(encoder.event("info", "x", { fields })).metadata).toEqual({ fields });
+    const own = JSON.parse(encoder.message({ ...fields, metadata: { fields } }));
+    expect(own).toEqual({ timestamp: expect.any(String), ...fields, metadata: { fields } });
+  }
+});
+
+function plainFields(random: SeededRandom, depth: number): Record<string, unknown> {
+  const names = Array.from({ length: random.between(1, 6) }, () => random.pick(["a", "b ü", "layer", "c_d", "7", '"']));
+  return Object.fromEntries(names.map((name) => [name, plainValue(random, depth + 1)]));
+}
+
+function plainValue(random: SeededRandom, depth: number): unknown {
+  const kind = random.between(0, depth > 4 ? 5 : 7);
+  if (kind === 0) return random.pick([null, true, false]);
+  if (kind <= 2) return random.pick([0, 1, -7, 0.1 + 0.2, 1e21, 5e-324, 2 ** 53, 900]);
+  if (kind <= 5) return random.pick(HOSTILE_PIECES).repeat(random.between(1, 3));
+  if (kind === 6) return Array.from({ length: random.between(0, 4) }, () => plainValue(random, depth + 1));
+  return plainFields(random, depth);
+}
+
+test("A line is the same whatever the encoder wrote before it", () => {
+  const g = new Grammar(VALUE_KINDS, seededRandom(FUZZ_SEED));
+  const used = createLineEncoder({ now });
+  let compared = 0;
+  for (let at = 0; at < 400; at += 1) {
+    const instances = g.mutations.get("instance");
+    const value = hostileValue(g) as never;
+    const others = hostileValue(g) as never;
+    // Some instances, the process among them, say something else each time that they are asked.
+    if (g.mutations.get("instance") !== instances) continue;
+    compared += 1;
+    const fresh = createLineEncoder({ now });
+    expect(used.message(value, others)).toBe(fresh.message(value, others));
+    expect(used.event("info", "x", value)).toBe(fresh.event("info", "x", value));
+    expect(used.toldOfCall).toBe(fresh.toldOfCall);
+    expect(used.plain(value)).toEqual(fresh.plain(value));
+  }
+  expect(compared).toBeGreaterThan(200);
+});
+
+test("A line that is logged while another is written leaves that one alone", () => {
+  const encoder = createLineEncoder({ now });
+  const circle: Record<string, unknown> = { token: "t", cost_usd: 1 };
+  circle.self = circle;
+  const inner: string[] = [];
+  const fields = {
+    before: 1,
+    get logs() {
+      inner.push(encoder.message("inner", circle), encoder.event("warn", "inner", { a: encoder.plain(circle) }));
+      return 2;
+    },
+    after: { a: "ü" },
+  };
+  const line = `${HEAD},"level":"info","event":"x","metadata":{"before":1,"logs":2,"after":{"a":"ü"}}}`;
+  expect(encoder.event("info", "x", fields)).toBe(line);
+  expect(encoder.toldOfCall).toBe(false);
+  expect(inner[0]).toContain('"[circular]"');
+});
+
+describe("Whether a line may tell of a call of a model", () => {
+  const encoder = createLineEncoder({ now });
+  const told = (fields: unknown): boolean => {
+    encoder.event("info", "x", fields as Record<string, unknown>);
+    return encoder.toldOfCall;
+  };
+
+  test("is said of every line with a cost, wherever it stands", () => {
+    for (const name of ["cost_usd", "costUsd", "cost_source", "costSource"]) {
+      expect(told({ [name]: 1 })).toBe(true);
+      expect(told({ metadata: { [name]: 1 } })).toBe(true);
+      expect(told({ metadata: new Map([[name, 1]]) })).toBe(true);
+    }
+    const long = Object.fromEntries(Array.from({ length: 5000 }, (_, at) => [`field_${at}`, at]));
+    expect(told({ ...long, cost_usd: 1 })).toBe(true);
+  });
+
+  test("is not said of others", () => {
+    expect(told({ backend: "b", model: "m", metadata: { tags: ["a"] } })).toBe(false);
+    expect(told(undefined)).toBe(false);
+  });
+});
