@@ -1,35 +1,24 @@
-/** Finds the longest task of a page in what Chromium traced. */
+/** Finds the longest tasks of a page in what Chromium traced. */
+import type { TraceEvent } from "./chromium.js";
 
-/** How long it took, and how much of that it was at work. */
-export interface TaskTime {
+/** The longest a page was busy, by the clock and by its CPU time; they need not be of the same task. */
+export interface LongestTask {
   ms: number;
   cpuMs: number;
 }
 
-interface TraceEvent {
-  name: string;
-  ph: string;
-  pid: number;
-  tid: number;
-  /** Microseconds, as `tdur`. */
-  dur?: number;
-  tdur?: number;
-  args?: { name?: string };
-}
-
 /** Of the tasks of all main threads of pages; throws when there is none in the trace. */
-export function longestTask(trace: Buffer): TaskTime {
-  const { traceEvents } = JSON.parse(trace.toString()) as { traceEvents: TraceEvent[] };
+export function longestTask(trace: readonly TraceEvent[]): LongestTask {
   const thread = ({ pid, tid }: TraceEvent): string => `${pid}.${tid}`;
   const mains = new Set(
-    traceEvents.filter(({ name, args }) => name === "thread_name" && args?.name === "CrRendererMain").map(thread),
+    trace.filter(({ name, args }) => name === "thread_name" && args?.name === MAIN_THREAD).map(thread),
   );
-  const tasks = traceEvents.filter((event) => event.name === RUN_TASK && event.ph === "X" && mains.has(thread(event)));
+  const tasks = trace.filter((event) => event.name === RUN_TASK && event.ph === "X" && mains.has(thread(event)));
   if (tasks.length === 0) throw new Error("There is no task in the trace.");
-  const { dur = 0, tdur = 0 } = tasks.reduce((longest, task) =>
-    (task.dur ?? 0) > (longest.dur ?? 0) ? task : longest,
-  );
-  return { ms: dur / 1000, cpuMs: tdur / 1000 };
+  const longest = (micros: (task: TraceEvent) => number | undefined): number =>
+    tasks.reduce((most, task) => Math.max(most, micros(task) ?? 0), 0) / 1000;
+  return { ms: longest(({ dur }) => dur), cpuMs: longest(({ tdur }) => tdur) };
 }
 
+const MAIN_THREAD = "CrRendererMain";
 const RUN_TASK = "ThreadControllerImpl::RunTask";

@@ -46,7 +46,7 @@ export const fanOutBurst: Scenario = {
       };
     });
     try {
-      return await measureInRounds(contenders, quick ? 2 : 5);
+      return await measureInRounds(contenders, quick ? 1 : 3);
     } finally {
       await fanOut.close();
     }

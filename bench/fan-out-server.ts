@@ -16,7 +16,7 @@ export type FanOutWay = "raw" | "livetail" | "better-sse" | "resumable-stream";
 export interface FanOutRole {
   way: FanOutWay;
   redisUrl: string;
-  /** A unix socket to listen on besides: it holds less than a connection of TCP before its writer has to wait. */
+  /** A unix socket to listen on besides, "" for none: it holds less than a connection of TCP before its writer has to wait. */
   socketPath: string;
 }
 
@@ -105,6 +105,6 @@ process.on("disconnect", () => process.exit(0));
 async function listen(listener: RequestListener, socketPath: string): Promise<number> {
   const server = createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  await new Promise<void>((resolve) => createServer(listener).listen(socketPath, resolve));
+  if (socketPath !== "") await new Promise<void>((resolve) => createServer(listener).listen(socketPath, resolve));
   return (server.address() as AddressInfo).port;
 }

@@ -41,7 +41,7 @@ export const fanOutSteady: Scenario = {
       }),
     );
     try {
-      return await measureInRounds(contenders, quick ? 1 : 5);
+      return await measureInRounds(contenders, quick ? 1 : 3);
     } finally {
       await fanOut.close();
     }

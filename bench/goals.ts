@@ -31,12 +31,13 @@ export function judge(goals: readonly Goal[], rows: readonly (Result | Figure)[]
 /** The figures of a row by their names, whichever kind of row it is. */
 export function figuresOf(row: Result | Figure): Record<string, Spread> {
   if ("figures" in row) return row.figures;
-  const { perSecond, slowest, fastest, cpuMicros, otherMicros, ratio } = row;
+  const { perSecond, slowest, fastest, cpuMicros, otherMicros, ratio, cpuRatio } = row;
   return {
     perSecond: { median: perSecond, low: slowest, high: fastest },
     ...(cpuMicros !== null && { cpuMicros: steady(cpuMicros) }),
     ...Object.fromEntries(Object.entries(otherMicros ?? {}).map(([who, micros]) => [`${who} µs`, steady(micros)])),
     ratio: steady(ratio),
+    ...(cpuRatio !== null && { cpuRatio: steady(cpuRatio) }),
   };
 }
 

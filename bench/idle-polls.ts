@@ -14,7 +14,7 @@ export const idlePolls: Scenario = {
     { row: `${title}, livetail`, figure: "perSecond", of: `${title}, LRANGE and HGETALL each time`, atLeast: 2 },
   ]),
   async run({ redis, quick }) {
-    const seconds = quick ? 1 : 3;
+    const seconds = quick ? 0.5 : 2;
     const livetail = createLivetail({ redis: redis.url });
     const servers = new PolledServers(redis);
     try {

@@ -33,7 +33,7 @@ export const latency: Scenario = {
     { row: SSE_VIEWER, figure: "p99", atMost: 20 },
   ],
   async run({ redis, quick }) {
-    const seconds = quick ? 1 : 4;
+    const seconds = quick ? 1 : 3;
     const rounds = quick ? 1 : 3;
     const measured = CONTENDERS.map(({ name, way, watch }) => ({
       name,

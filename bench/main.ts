@@ -9,37 +9,13 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { startRedis } from "../test/support/redis.js";
-import { browser } from "./browser.js";
-import { busyPolls } from "./busy-polls.js";
-import { bytes } from "./bytes.js";
-import { catchUp } from "./catch-up.js";
-import { fanOutBurst } from "./fan-out-burst.js";
-import { fanOutSteady } from "./fan-out-steady.js";
 import { judge } from "./goals.js";
-import { growth } from "./growth.js";
-import { idlePolls } from "./idle-polls.js";
-import { ingest } from "./ingest.js";
-import { latency } from "./latency.js";
-import { logCall } from "./log-call.js";
 import { markdownOf, withMarkdown } from "./markdown.js";
 import { goalsMet, type Report, type ScenarioReport, thisMachine } from "./report.js";
 import type { BenchSetting, Scenario } from "./scenario.js";
+import { SCENARIOS } from "./scenarios.js";
 import { tableOf } from "./tables.js";
 import { round } from "./words.js";
-
-const SCENARIOS: readonly Scenario[] = [
-  logCall,
-  ingest,
-  idlePolls,
-  busyPolls,
-  catchUp,
-  fanOutSteady,
-  fanOutBurst,
-  growth,
-  latency,
-  browser,
-  bytes,
-];
 
 const README = new URL("../README.md", import.meta.url);
 

@@ -16,8 +16,8 @@ export function markdownOf(report: Report): string {
   return [
     quick ? `${made} This was a quick run: a look, not a measurement.` : made,
     "",
-    "| scenario | what | figure | ratio to | ratio | goal | |",
-    "|---|---|---:|---|---:|---:|---|",
+    "| scenario | what | figure | CPU µs each | ratio to | ratio | goal | |",
+    "|---|---|---:|---:|---|---:|---:|---|",
     ...rows.map((cells) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`),
   ].join("\n");
 }
@@ -34,7 +34,7 @@ function rowOf(scenario: ScenarioReport, { goal, value, met }: Verdict): string[
   const row = scenario.rows.find(({ name }) => name === goal.row);
   if (row === undefined) throw new Error(`${scenario.name} has no row "${goal.row}".`);
   const { figure = "ratio" } = goal;
-  const isRatio = figure === "ratio";
+  const isRatio = figure === "ratio" || figure === "cpuRatio";
   const spread = figuresOf(row)[isRatio && "perSecond" in row ? "perSecond" : figure];
   const unit = isRatio || figure === "perSecond" ? (scenario.unit ?? "") : figure;
   const beside = goal.of ?? (isRatio && "yardstick" in row ? row.yardstick : "");
@@ -42,6 +42,7 @@ function rowOf(scenario: ScenarioReport, { goal, value, met }: Verdict): string[
     scenario.name,
     goal.row.trim(),
     spread === undefined ? "" : `${spreadText(spread)} ${unit}`,
+    "cpuMicros" in row && row.cpuMicros !== null ? round(row.cpuMicros) : "",
     beside,
     beside === "" ? "" : round(value),
     boundText(goal),

@@ -30,6 +30,8 @@ export interface Result {
   yardstick: string;
   /** `perSecond` as a share of the yardstick's. */
   ratio: number;
+  /** The yardstick's `cpuMicros` as a share of this one's: what `ratio` is where nothing else disturbs; null: unknown. */
+  cpuRatio: number | null;
 }
 
 /** The median of what was measured over the rounds, the least and the most. */
@@ -61,11 +63,15 @@ export interface Measured {
 export async function measureInRounds(contenders: readonly Contender[], rounds: number): Promise<Result[]> {
   const measured = await interleave(contenders, rounds, 1);
   const speedsOf = (at: number): number[] => (measured[at] ?? []).map(({ perSecond }) => perSecond);
-  const medians = new Map(contenders.map(({ name }, at) => [name, median(speedsOf(at))]));
+  const costOf = (at: number): number | null => {
+    const costs = (measured[at] ?? []).flatMap(({ cpuMicros }) => (cpuMicros === null ? [] : [cpuMicros]));
+    return costs.length === 0 ? null : median(costs);
+  };
   return contenders.map(({ name, yardstick = contenders[0]?.name ?? name }, at) => {
     const all = measured[at] ?? [];
     const speeds = speedsOf(at);
-    const costs = all.flatMap(({ cpuMicros }) => (cpuMicros === null ? [] : [cpuMicros]));
+    const beside = contenders.findIndex((contender) => contender.name === yardstick);
+    const [cpuMicros, besideMicros] = [costOf(at), costOf(beside)];
     const others = all.flatMap(({ otherMicros }) => (otherMicros === undefined ? [] : [otherMicros]));
     const otherMicros = Object.keys(others[0] ?? {}).map((who) => [who, median(others.map((one) => one[who] ?? 0))]);
     return {
@@ -73,10 +79,11 @@ export async function measureInRounds(contenders: readonly Contender[], rounds: 
       perSecond: median(speeds),
       slowest: Math.min(...speeds),
       fastest: Math.max(...speeds),
-      cpuMicros: costs.length === 0 ? null : median(costs),
+      cpuMicros,
       ...(others.length > 0 && { otherMicros: Object.fromEntries(otherMicros) }),
       yardstick,
-      ratio: median(speeds) / (medians.get(yardstick) ?? Number.NaN),
+      ratio: median(speeds) / median(speedsOf(beside)),
+      cpuRatio: cpuMicros === null || besideMicros === null ? null : besideMicros / cpuMicros,
     };
   });
 }

@@ -33,6 +33,7 @@ function rateRows(results: readonly Result[], { unit = "per second", each }: Sce
       "CPU µs each",
       ...others.map((who) => `in ${who}`),
       "ratio",
+      "CPU ratio",
     ],
     ...results.map((result) => [
       result.name,
@@ -45,6 +46,7 @@ function rateRows(results: readonly Result[], { unit = "per second", each }: Sce
         return micros === undefined ? "" : round(micros);
       }),
       result.ratio.toFixed(2),
+      result.cpuRatio?.toFixed(2) ?? "-",
     ]),
   ];
 }

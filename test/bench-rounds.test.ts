@@ -27,9 +27,9 @@ describe("rounds", () => {
     expect(turns.join("")).toBe("abbaabba");
     expect(a).toEqual({
       ...{ name: "a", perSecond: 200, slowest: 100, fastest: 300, cpuMicros: 5000, otherMicros: { Redis: 20 } },
-      ...{ yardstick: "a", ratio: 1 },
+      ...{ yardstick: "a", ratio: 1, cpuRatio: 1 },
     });
-    expect(b).toMatchObject({ perSecond: 20, slowest: 10, fastest: 50, yardstick: "a", ratio: 0.1 });
+    expect(b).toMatchObject({ perSecond: 20, slowest: 10, fastest: 50, yardstick: "a", ratio: 0.1, cpuRatio: 0.1 });
   });
 
   test("take the ratio of whom a contender names", async () => {

@@ -10,7 +10,7 @@ const NAMES = ["chromium", "chromium-headless-shell", "google-chrome"];
 const CACHE = fileURLToPath(new URL("../../node_modules/.cache/livetail-chromium", import.meta.url));
 
 // Without these a browser talks to its maker at every start. --no-sandbox: the sandbox does not work as root.
-const FLAGS = [
+export const CHROMIUM_FLAGS = [
   ...["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"],
   ...["--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-sandbox"],
 ];
@@ -19,7 +19,7 @@ let shared: Promise<Browser> | null = null;
 
 /** The browser of this test file: started at the first call, the same one afterwards; it ends with the process. */
 export function launchBrowser(): Promise<Browser> {
-  shared ??= chromium.launch({ executablePath: findChromium(), args: FLAGS });
+  shared ??= chromium.launch({ executablePath: findChromium(), args: CHROMIUM_FLAGS });
   return shared;
 }
 
