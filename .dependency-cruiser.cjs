@@ -10,7 +10,19 @@
 const stations = {
   contract: ["protocol", "errors", "clock", "back-off", "deadlines"],
   values: [
-    ...["cost", "describe", "fields", "json", "layers", "line", "random-id", "redact", "serialize", "shorten"],
+    ...[
+      "cost",
+      "describe",
+      "entry-text",
+      "fields",
+      "json",
+      "layers",
+      "line",
+      "random-id",
+      "redact",
+      "serialize",
+      "shorten",
+    ],
     ...["plain-text", "sse", "text-line"],
   ],
   seam: ["store", "run-state"],
@@ -30,7 +42,7 @@ const stations = {
     ...["owner", "outage", "turn-queue"],
   ],
   reading: [
-    ...["reader", "follow", "poll", "run-feed", "run-view", "run-status"],
+    ...["reader", "follow", "poll", "run-feed", "run-view", "page-bytes", "run-status"],
     ...["held-end", "line-window", "bell", "shared-answers", "shared-frames", "shared-pages"],
   ],
   serving: [

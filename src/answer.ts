@@ -8,9 +8,9 @@ const PLAIN = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"
 /** Headers of a JSON answer. One object for all of them: nobody changes it. */
 const JSON_HEADERS: Record<string, string> = { "Content-Type": "application/json; charset=utf-8", ...PLAIN };
 
-/** An answer whose body is JSON text. */
-export function jsonAnswer(text: string, status = 200): HandlerResponse {
-  return { status, headers: JSON_HEADERS, body: text };
+/** An answer whose body is JSON, as text or as bytes. */
+export function jsonAnswer(body: string | Uint8Array, status = 200): HandlerResponse {
+  return { status, headers: JSON_HEADERS, body };
 }
 
 /** An answer with a body of some type. */

@@ -3,11 +3,14 @@
  */
 import type { LogEntry } from "./protocol.js";
 
+/** What is read of an entry; one that is not whole yet will do. */
+type Described = Readonly<Partial<LogEntry>>;
+
 const MAX_PARTS = 8;
 const MAX_PART = 120;
 
 /** One sentence about an entry, from its event and the fields that tell most; "" when there are none. */
-export function describeEntry(entry: Readonly<LogEntry>): string {
+export function describeEntry(entry: Described): string {
   const { event } = entry;
   if (event === undefined) return entry.error ?? tellingFields(entry);
   switch (event) {
@@ -35,11 +38,11 @@ export function describeEntry(entry: Readonly<LogEntry>): string {
   return fields === "" ? event : `${event}: ${fields}`;
 }
 
-function duration({ duration_ms }: Readonly<LogEntry>): string {
+function duration({ duration_ms }: Described): string {
   return duration_ms === undefined ? "" : ` (${Math.round(duration_ms)}ms)`;
 }
 
-function failure({ error }: Readonly<LogEntry>): string {
+function failure({ error }: Described): string {
   return error === undefined ? "" : ` - ${part(error)}`;
 }
 
@@ -56,13 +59,13 @@ const TELLING = [
   "error",
 ] as const satisfies readonly (keyof LogEntry)[];
 
-function tellingFields(entry: Readonly<LogEntry>): string {
+function tellingFields(entry: Described): string {
   const parts: string[] = [];
   for (const name of TELLING) {
     const value = entry[name];
     if (value !== undefined) parts.push(`${name}=${part(value)}`);
   }
-  for (const [name, value] of Object.entries(entry.metadata)) {
+  for (const [name, value] of Object.entries(entry.metadata ?? {})) {
     if (parts.length >= MAX_PARTS) break;
     if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
       parts.push(`${name}=${part(value)}`);

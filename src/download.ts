@@ -1,7 +1,7 @@
 /** The kept lines of a run as NDJSON, read page by page as the viewer takes them. */
 import type { Clock } from "./clock.js";
+import { entryText } from "./entry-text.js";
 import { type LiveBody, NO_VIEWER, type ViewerSink } from "./exchange.js";
-import { parseLine } from "./line.js";
 import type { LogStore, ReadAnswer, ReadRequest } from "./store.js";
 import { StuckWatch } from "./stuck-watch.js";
 import type { Viewers } from "./viewers.js";
@@ -133,7 +133,7 @@ class Download {
       let text = "";
       this.#next = page.linesFrom;
       for (const line of page.lines) {
-        if (this.#next < this.#end) text += `${JSON.stringify(parseLine(line, this.#next))}\n`;
+        if (this.#next < this.#end) text += `${entryText(line, this.#next)}\n`;
         this.#next += 1;
       }
       if (text !== "") this.#limit = pageFor(text.length / page.lines.length);

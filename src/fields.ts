@@ -72,3 +72,19 @@ const MAX_COST_USD = 1_000_000;
 export function isCost(value: unknown): value is number {
   return typeof value === "number" && value >= 0 && value <= MAX_COST_USD;
 }
+
+/** A field's value as an entry has it; undefined when it is not of the field's type. */
+export function readField(type: FieldType, value: unknown): string | number | undefined {
+  switch (type) {
+    case "text":
+      return typeof value === "string" ? value : undefined;
+    case "name":
+      return typeof value === "string" ? value : typeof value === "number" ? String(value) : undefined;
+    case "amount":
+      return typeof value === "number" && value >= 0 && value < Number.POSITIVE_INFINITY ? value : undefined;
+    case "cost":
+      return isCost(value) ? value : undefined;
+    case "cost_source":
+      return value === "provider" || value === "local" || value === "unknown" ? value : undefined;
+  }
+}

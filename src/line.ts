@@ -2,7 +2,7 @@
  * A stored line → an entry, in every format of protocol §9. Any text is understood somehow, in linear time.
  */
 import { describeEntry } from "./describe.js";
-import { ENTRY_FIELDS, type FieldType, isCost, LIFTED_FIELDS } from "./fields.js";
+import { ENTRY_FIELDS, type FieldType, LIFTED_FIELDS, readField } from "./fields.js";
 import type { EntrySource, LogEntry, LogLevel } from "./protocol.js";
 import { levelOf, parseObject, readText, timeOf } from "./text-line.js";
 
@@ -20,14 +20,18 @@ interface Parsed {
 
 /** Reads a stored line as the entry at `index` of its run. Never throws. */
 export function parseLine(text: string, index: number): LogEntry {
-  const fields = parseObject(text);
+  return entryOf(parseObject(text), text, index);
+}
+
+/** The same of a line whose fields were read already; undefined for one that is no JSON object. Never throws. */
+export function entryOf(fields: Fields | undefined, text: string, index: number): LogEntry {
   if (fields === undefined) return toEntry(parseText(text), text, index);
   if (isEnvelope(fields)) return toEntry(parseEnvelope(fields), fields.message, index);
   return toEntry({ source: "structured", fields }, text, index);
 }
 
 /** Whether an object is only an envelope of text. */
-function isEnvelope(fields: Fields): fields is Fields & { message: string } {
+export function isEnvelope(fields: Fields): fields is Fields & { message: string } {
   const { message, event, level, layer, backend } = fields;
   return typeof message === "string" && (event ?? level ?? layer ?? backend ?? undefined) === undefined;
 }
@@ -125,26 +129,10 @@ function keep(rest: Fields, name: string, value: unknown): void {
 }
 
 /** The level of an event whose writer named none. */
-function levelOfEvent(event: string | undefined): LogLevel {
+export function levelOfEvent(event: string | undefined): LogLevel {
   if (event === undefined) return "info";
   if (event.endsWith("_error") || event === "owner_lost" || event === "never_started") return "error";
   return event === "log_gap" || event === "owner_changed" || event === "llm_call_fallback" ? "warn" : "info";
-}
-
-/** A field's value as an entry has it; undefined when it is not of the field's type. */
-function readField(type: FieldType, value: unknown): string | number | undefined {
-  switch (type) {
-    case "text":
-      return typeof value === "string" ? value : undefined;
-    case "name":
-      return typeof value === "string" ? value : typeof value === "number" ? String(value) : undefined;
-    case "amount":
-      return typeof value === "number" && value >= 0 && value < Number.POSITIVE_INFINITY ? value : undefined;
-    case "cost":
-      return isCost(value) ? value : undefined;
-    case "cost_source":
-      return value === "provider" || value === "local" || value === "unknown" ? value : undefined;
-  }
 }
 
 function isSet(entry: LogEntry, name: string): boolean {

@@ -1,9 +1,10 @@
 /** One poll: a page of a run out of its feed, at once where that can be, else when there is something new. */
 import type { Clock } from "./clock.js";
 import { LivetailError } from "./errors.js";
+import { pageBytes } from "./page-bytes.js";
 import type { Gap, Reset } from "./protocol.js";
 import type { RunFeed } from "./run-feed.js";
-import { type From, gapAt, pageText, positionOf, type RunView, resetAt, type Step, stepAt } from "./run-view.js";
+import { type From, gapAt, positionOf, type RunView, resetAt, type Step, stepAt } from "./run-view.js";
 
 /** What a poll asks. */
 export interface PollAsk {
@@ -25,7 +26,7 @@ export interface Waiting {
 export const UNKNOWN_RUN_MS = 10_000;
 
 /**
- * A `PollAnswer` as JSON text. `asked` is the number of reads that the process had begun when the request came.
+ * A `PollAnswer` as bytes of JSON, which nobody may change: all who ask the same get the same. `asked` is the number of reads that the process had begun when the request came.
  * Rejects with `RUN_NOT_FOUND` (a run that is not stored yet is waited for as the ask says, at most 10 s) and
  * `STORE_UNAVAILABLE`.
  */
@@ -35,22 +36,22 @@ export function poll(
   asked: number,
   clock: Clock,
   waiting: Waiting,
-): string | Promise<string> {
+): Buffer | Promise<Buffer> {
   const { view } = feed;
   const { from, limit, waitMs } = ask;
   if (view === null) return pollLater(feed, ask, asked, clock, waiting);
   if (from.kind === "cursor" && from.text === view.cursor) {
-    if (view.next >= view.expected || (waitMs === 0 && feed.unavailable === null)) return idleText(view, feed.paceMs);
+    if (view.next >= view.expected || (waitMs === 0 && feed.unavailable === null)) return idleBytes(view, feed.paceMs);
   } else {
     const place = placeIn(view, from);
     if (place.step === "lines" && !place.doubtful && feed.keeps(place.next)) {
-      return placeText(view, place, feed.kept(place.next, limit).entries, feed.paceMs);
+      return keptBytes(feed, view, place, limit);
     }
   }
   return pollLater(feed, ask, asked, clock, waiting);
 }
 
-async function pollLater(feed: RunFeed, ask: PollAsk, asked: number, clock: Clock, waiting: Waiting): Promise<string> {
+async function pollLater(feed: RunFeed, ask: PollAsk, asked: number, clock: Clock, waiting: Waiting): Promise<Buffer> {
   const begun = clock.now();
   let waitMs = ask.waitMs;
   /** The state that the viewer may have: an owner can stall without a new version. */
@@ -76,16 +77,16 @@ async function pollLater(feed: RunFeed, ask: PollAsk, asked: number, clock: Cloc
       await feed.fresh(asked);
       if (feed.unavailable !== null) throw feed.unavailable;
     } else if (place.step === "lines") {
-      const isHistory = !feed.keeps(place.next);
+      if (feed.keeps(place.next)) return keptBytes(feed, view, place, ask.limit);
       const lines = await feed.lines(place.next, ask.limit);
-      if (lines !== null) return placeText(view, place, lines.entries, feed.paceMs, isHistory);
+      if (lines !== null) return placeBytes(view, place, lines.entries, feed.paceMs);
     } else {
       // A run that has ended may still be on its way here, page by page: then there is something to wait for.
       const finished = place.step === "finished";
       if (feed.unavailable !== null && !finished) throw feed.unavailable;
       state ??= view.state;
       const news = isNews(view, ask.from) || place.gap !== null || place.reset !== null || view.state !== state;
-      if (finished || news || !(await hold(waitMs))) return placeText(view, place, [], feed.paceMs);
+      if (finished || news || !(await hold(waitMs))) return emptyBytes(feed, view, place);
     }
   }
 }
@@ -124,29 +125,30 @@ function isNews(view: RunView, from: From): boolean {
 }
 
 /** The one answer to everybody who has all of a view. */
-function idleText(view: RunView, paceMs: number): string {
-  const known = view.answers.get(paceMs);
-  if (known !== undefined) return known;
-  const text = pageText(view, "", view.next, null, null, paceMs);
-  view.answers.keep(paceMs, text);
-  return text;
+function idleBytes(view: RunView, paceMs: number): Buffer {
+  return view.answers.get(paceMs) ?? view.answers.keep(paceMs, pageBytes(view, [], view.next, null, null, paceMs));
 }
 
-function placeText(
-  view: RunView,
-  { next, gap, reset }: Place,
-  entries: readonly string[],
-  paceMs: number,
-  isHistory = false,
-): string {
-  const to = next + entries.length;
-  const make = (): string => pageText(view, entries.join(","), to, gap, reset, paceMs);
-  if (isHistory || gap !== null || reset !== null) return make();
-  // Polls that were held at one position are all answered with the same text.
-  const key = `${next}-${to}-${paceMs}`;
+/** The answer without lines. */
+function emptyBytes({ paceMs }: RunFeed, view: RunView, place: Place): Buffer {
+  const { next, gap, reset } = place;
+  const isIdle = next === view.next && gap === null && reset === null;
+  return isIdle ? idleBytes(view, paceMs) : placeBytes(view, place, [], paceMs);
+}
+
+/** The answer with lines that the feed keeps: held polls, and viewers that come late, ask for the same ones. */
+function keptBytes(feed: RunFeed, view: RunView, place: Place, limit: number): Buffer {
+  const { next, gap, reset } = place;
+  const { paceMs } = feed;
+  const end = Math.min(next + limit, view.next);
+  const said = gap === null && reset === null ? "" : `-${gap?.from}-${reset?.reason}`;
+  const key = `${next}-${end}-${paceMs}${said}`;
   const known = view.answers.get(key);
   if (known !== undefined) return known;
-  const text = make();
-  view.answers.keep(key, text);
-  return text;
+  return view.answers.keep(key, placeBytes(view, place, feed.kept(next, limit).entries, paceMs));
+}
+
+function placeBytes(view: RunView, { next, gap, reset }: Place, entries: readonly string[], paceMs: number): Buffer {
+  const to = next + entries.length;
+  return pageBytes(view, entries, to, gap, reset, paceMs);
 }

@@ -14,7 +14,10 @@ export interface ReaderOptions {
   store: LogStore;
   /** Default: the real one. */
   clock?: Clock;
-  /** How much of a run's newest lines is kept while it is read, in bytes of JSON. Default 1 MiB. */
+  /**
+   * How much of a run's newest lines is kept while it is read, in bytes of JSON; as much again of older pages, and of
+   * answers. Default 1.25 MiB: a store's 1 MiB with what entries have beyond lines.
+   */
   windowBytes?: number;
   /** The same for all runs together; the run that was read longest ago gives first. Default 64 MiB. */
   totalWindowBytes?: number;
@@ -25,10 +28,10 @@ export interface ReaderOptions {
 /** The reading side of one process. */
 export interface Reader {
   /**
-   * A `PollAnswer` as JSON text; at once where the feed has it, and the same text for all who ask the same. Throws
-   * or rejects with `RUN_NOT_FOUND` and `STORE_UNAVAILABLE`.
+   * A `PollAnswer` as bytes of JSON; at once where the feed has it, and the same bytes for all who ask the same.
+   * Throws or rejects with `RUN_NOT_FOUND` and `STORE_UNAVAILABLE`.
    */
-  poll(runId: string, ask: PollAsk, waiting?: Waiting): string | Promise<string>;
+  poll(runId: string, ask: PollAsk, waiting?: Waiting): Buffer | Promise<Buffer>;
   /**
    * Everything of a run from `from` on (default: the first line that can be had), until its end was seen. Waits
    * through outages of the store. Throws `RUN_NOT_FOUND` when there is no such run for 10 s, or 60 s after it was seen.
@@ -64,7 +67,7 @@ const SAFETY_MS = 1000;
 
 /** Creates the reading side of a process; `close()` it, then close the store. */
 export function createReader(options: ReaderOptions): Reader {
-  const { store, clock = systemClock, windowBytes = 1_048_576, totalWindowBytes = 67_108_864 } = options;
+  const { store, clock = systemClock, windowBytes = 1_310_720, totalWindowBytes = 67_108_864 } = options;
   const report = options.report ?? (() => {});
   const feeds = new Map<string, RunFeed>();
   const statuses = new Map<string, Promise<StatusAnswer | null>>();
@@ -137,7 +140,7 @@ export function createReader(options: ReaderOptions): Reader {
       const asked = reads;
       const feed = open(runId, ask.from);
       const answer = poll(feed, ask, asked, clock, waiting);
-      if (typeof answer === "string") return answer;
+      if (!(answer instanceof Promise)) return answer;
       feed.askers += 1;
       return answer.finally(() => leave(feed));
     },

@@ -93,10 +93,10 @@ function poll(
   const ask = readPollAsk(request.query, request.header("last-event-id"));
   const mayBeHeld = ask.waitMs > 0 && !viewers.closed;
   if (mayBeHeld) viewers.admit(runId);
-  const text = reader.poll(runId, ask, ask.waitMs > 0 ? waitingOf(request, viewers) : request);
-  if (typeof text === "string") return jsonAnswer(text);
+  const page = reader.poll(runId, ask, ask.waitMs > 0 ? waitingOf(request, viewers) : request);
+  if (!(page instanceof Promise)) return jsonAnswer(page);
   const leave = mayBeHeld ? viewers.enter(runId) : () => {};
-  return text.finally(leave).then((later) => jsonAnswer(later));
+  return page.finally(leave).then((later) => jsonAnswer(later));
 }
 
 /** What a held request waits for, beside news: that its viewer is gone, or that the viewers are closed for good. */

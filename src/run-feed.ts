@@ -5,10 +5,10 @@
 import { Bell } from "./bell.js";
 import type { Clock } from "./clock.js";
 import { sumTotals } from "./cost.js";
+import { entryText } from "./entry-text.js";
 import { isLivetailError, LivetailError } from "./errors.js";
 import { asOpen, isHeldBack } from "./held-end.js";
 import { parseLayers } from "./layers.js";
-import { parseLine } from "./line.js";
 import { LineWindow } from "./line-window.js";
 import { type BackendStats, formatCursor, isTerminal, type LayerMap, LIMITS } from "./protocol.js";
 import { expectedCount, orNull, ownerState, runState } from "./run-state.js";
@@ -25,7 +25,10 @@ export interface FeedOptions {
   from: From;
   store: LogStore;
   clock: Clock;
-  /** How much of the newest lines is kept, in bytes of JSON; as much again of older pages, for a moment. */
+  /**
+   * How much of the newest lines is kept, in bytes of JSON; as much again of older pages, for a moment, and of answers
+   * made from the view.
+   */
   windowBytes: number;
   /** Numbers the reads of the process, so that a viewer can tell which began after it asked. */
   numberRead: () => number;
@@ -216,7 +219,7 @@ export class RunFeed {
     let { first } = view;
     for (const { version, appended } of hints) {
       if (appended?.epoch !== view.epoch || appended.from !== window.next || version !== view.version) continue;
-      for (const line of appended.lines) window.push(JSON.stringify(parseLine(line, window.next)));
+      for (const line of appended.lines) window.push(entryText(line, window.next));
       first = appended.first;
     }
     if (window.next === view.next) return false;
@@ -229,7 +232,7 @@ export class RunFeed {
       next: window.next,
       total: window.next,
       cursor: formatCursor(view.epoch, window.next, view.version),
-      answers: new SharedAnswers(this.#options.onKept),
+      answers: this.#newAnswers(),
     };
     view.answers.close();
     return true;
@@ -294,7 +297,7 @@ export class RunFeed {
     const { next, bytes } = window;
     lines.forEach((line, i) => {
       const index = linesFrom + i;
-      if (index >= window.next) window.push(JSON.stringify(parseLine(line, index)));
+      if (index >= window.next) window.push(entryText(line, index));
     });
     window.trim(this.#options.windowBytes);
     this.#options.onKept(window.bytes - bytes);
@@ -327,7 +330,7 @@ export class RunFeed {
       expected: expectedCount(run) ?? Number.POSITIVE_INFINITY,
       state: sameState ? before.state : JSON.stringify(runState(run, owner, this.#layers, this.#stats)),
       cursor: formatCursor(run.epoch, this.#window.next, run.version),
-      answers: new SharedAnswers(this.#options.onKept),
+      answers: this.#newAnswers(),
     };
     before?.answers.close();
     return true;
@@ -358,6 +361,10 @@ export class RunFeed {
     if (!first) return;
     this.revision += 1;
     this.changes.ring();
+  }
+
+  #newAnswers(): SharedAnswers {
+    return new SharedAnswers(this.#options.windowBytes, this.#options.onKept);
   }
 
   /** An empty window that begins at `at`. */
@@ -394,14 +401,14 @@ export class RunFeed {
       if (now?.epoch === view.epoch && first > now.first) {
         // The answers so far say that the run begins elsewhere.
         now.answers.close();
-        this.view = { ...now, first, answers: new SharedAnswers(this.#options.onKept) };
+        this.view = { ...now, first, answers: this.#newAnswers() };
       }
       return null;
     }
     const entries: string[] = [];
     let bytes = 0;
     for (const line of wanted) {
-      const entry = JSON.stringify(parseLine(line, from + entries.length));
+      const entry = entryText(line, from + entries.length);
       bytes += entry.length;
       if (bytes > maxBytes && entries.length > 0) break;
       entries.push(entry);

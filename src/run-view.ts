@@ -1,5 +1,5 @@
 /** What a process knows of a run at one moment, and what that means for a viewer at some position. Pure. */
-import { type Cursor, formatCursor, type Gap, type Reset } from "./protocol.js";
+import type { Cursor, Gap, Reset } from "./protocol.js";
 import type { SharedAnswers } from "./shared-answers.js";
 
 /** A run as one process sees it. Never changed, only replaced. */
@@ -78,26 +78,4 @@ export function gapAt(view: RunView, { next }: Position): Gap {
   // A buffer is never trimmed to nothing: one without lines was evicted.
   const lost = next < view.base || view.first === view.total;
   return { from: next, to: view.first - 1, lost: view.first - next, reason: lost ? "lost" : "trimmed" };
-}
-
-/**
- * The answer to a poll, put together from what is encoded already: `logs` is the inside of the array, `to` the
- * position of a viewer that has it.
- */
-export function pageText(
-  view: RunView,
-  logs: string,
-  to: number,
-  gap: Gap | null,
-  reset: Reset | null,
-  nextPollMs: number,
-): string {
-  const { runId, operation, subjectId, state, epoch, version } = view;
-  const cursor = to === view.next ? view.cursor : formatCursor(epoch, to, version);
-  return (
-    `{"run_id":${JSON.stringify(runId)},"operation":${JSON.stringify(operation)},` +
-    `"subject_id":${JSON.stringify(subjectId)},${state.slice(1, -1)},"logs":[${logs}],"cursor":"${cursor}",` +
-    `"next_index":${to},"first_index":${view.first},"total_count":${view.total},` +
-    `"gap":${JSON.stringify(gap)},"reset":${JSON.stringify(reset)},"next_poll_ms":${nextPollMs}}`
-  );
 }

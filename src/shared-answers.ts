@@ -1,45 +1,54 @@
-/** Answers to polls that many viewers ask for at one moment. */
+/** Answers to polls that many viewers ask for: those who wait for news, and those who come late. */
 
-/** Which answers are worth remembering: what polls were held for. In UTF-16 units. */
-const LONGEST = 65_536;
-const MOST = 16;
+/** How many are remembered. */
+const MOST = 64;
 
-/** Texts made from one view of a run, for all who ask the same. */
+/** Encoded answers made from one view of a run, for all who ask the same. */
 export class SharedAnswers {
-  readonly #texts = new Map<string | number, string>();
+  readonly #answers = new Map<string | number, Buffer>();
+  readonly #maxBytes: number;
   readonly #onKept: (bytes: number) => void;
   #bytes = 0;
   #closed = false;
 
-  /** `onKept` is told by how much they grew or shrank. */
-  constructor(onKept: (bytes: number) => void) {
+  /** At most `maxBytes` of them are kept; `onKept` is told by how much they grew or shrank. */
+  constructor(maxBytes: number, onKept: (bytes: number) => void) {
+    this.#maxBytes = maxBytes;
     this.#onKept = onKept;
   }
 
-  /** The text called `key`; undefined when it is not remembered. */
-  get(key: string | number): string | undefined {
-    return this.#texts.get(key);
+  /** The answer called `key`; undefined when it is not remembered. */
+  get(key: string | number): Buffer | undefined {
+    return this.#answers.get(key);
   }
 
-  /** Remembers a text, unless it is long or there are many. */
-  keep(key: string | number, text: string): void {
-    if (this.#closed || text.length > LONGEST || this.#texts.size >= MOST) return;
-    this.#texts.set(key, text);
-    this.#bytes += text.length;
-    this.#onKept(text.length);
+  /** Remembers an answer, which is not remembered yet, instead of the oldest ones, and returns it. */
+  keep(key: string | number, answer: Buffer): Buffer {
+    if (this.#closed || answer.length > this.#maxBytes) return answer;
+    for (const [oldest, { length }] of this.#answers) {
+      if (this.#bytes + answer.length <= this.#maxBytes && this.#answers.size < MOST) break;
+      this.#answers.delete(oldest);
+      this.#grow(-length);
+    }
+    this.#answers.set(key, answer);
+    this.#grow(answer.length);
+    return answer;
   }
 
   /** Forgets them. */
   clear(): void {
-    const bytes = this.#bytes;
-    this.#texts.clear();
-    this.#bytes = 0;
-    if (bytes > 0) this.#onKept(-bytes);
+    this.#answers.clear();
+    if (this.#bytes > 0) this.#grow(-this.#bytes);
   }
 
   /** Forgets them and remembers no more: there is a newer view, and who still asks of this one is the last. */
   close(): void {
     this.#closed = true;
     this.clear();
+  }
+
+  #grow(bytes: number): void {
+    this.#bytes += bytes;
+    this.#onKept(bytes);
   }
 }

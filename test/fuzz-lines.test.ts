@@ -2,11 +2,13 @@
  * Fuzzed lines: a grammar of stored lines, read as a reader reads them, sent as a stream sends them, and shown as a
  * terminal shows them. `LIVETAIL_FUZZ_SEED` sets what is read.
  */
+import { isDeepStrictEqual } from "node:util";
 import { expect, it } from "vitest";
 import { harmless, harmlessJson } from "../src/cli/harmless.js";
 import { renderEntry } from "../src/cli/terminal.js";
 import type { PollPart } from "../src/client/poll-state.js";
 import { sseTransport } from "../src/client/sse.js";
+import { entryText } from "../src/entry-text.js";
 import { parseLine } from "../src/line.js";
 import { logFrames, PING, RETRY } from "../src/sse.js";
 import { entryFault } from "./support/entry-verdict.js";
@@ -50,8 +52,11 @@ it(
         const line = writeLine(g);
         bytes += line.length;
         const entry = parseLine(line, at);
-        const json = JSON.stringify(entry);
-        jsons.push(json);
+        const json = entryText(line, at);
+        jsons.push(JSON.stringify(JSON.parse(json)));
+        if (!isDeepStrictEqual(JSON.parse(json), JSON.parse(JSON.stringify(entry)))) {
+          faults.push(`not the entry: ${line.slice(0, 500)}`);
+        }
         bySource.set(entry.source, (bySource.get(entry.source) ?? 0) + 1);
         const fault = entryFault(line, at, entry, json) ?? shownFault(line, entry, json);
         if (fault !== undefined && faults.length < FAULTS_SHOWN)

@@ -46,17 +46,17 @@ describe("a poll", () => {
     expect(third.cursor).toMatch(/^[a-z0-9]{12}\.9\.\d+$/);
   });
 
-  it("that finds nothing new gets the same text as everybody, without a read", async () => {
+  it("that finds nothing new gets the same bytes as everybody, without a read", async () => {
     scene = await setScene();
     const run = await scene.run(3);
     const { cursor } = await scene.poll(run.runId);
     const { reads } = scene;
     const begun = reads.length;
     const ask = () => scene.reader.poll(run.runId, { from: from(cursor), limit: 500, waitMs: 0 });
-    const text = ask();
-    expect(typeof text).toBe("string");
-    for (let i = 0; i < 100; i += 1) expect(ask()).toBe(text);
-    expect(JSON.parse(text as string)).toMatchObject({ logs: [], cursor });
+    const bytes = ask();
+    expect(bytes).toBeInstanceOf(Buffer);
+    for (let i = 0; i < 100; i += 1) expect(ask()).toBe(bytes);
+    expect(JSON.parse(String(bytes))).toMatchObject({ logs: [], cursor });
     expect(reads.length).toBe(begun);
   });
 
@@ -148,7 +148,7 @@ describe("a poll", () => {
 });
 
 describe("the shared feed of a run", () => {
-  it("answers fifty held polls by one read, with one text", async () => {
+  it("answers fifty held polls by one read, with the same bytes", async () => {
     scene = await setScene();
     const run = await scene.run(1);
     const { cursor } = await scene.poll(run.runId);
@@ -158,10 +158,10 @@ describe("the shared feed of a run", () => {
     const begun = scene.reads.length;
     const stringify = vi.spyOn(JSON, "stringify");
     await run.write(lines(3, 1));
-    const texts = await Promise.all(held);
+    const answers = await Promise.all(held);
     expect(stringify.mock.calls.length).toBeLessThan(50);
-    expect(new Set(texts).size).toBe(1);
-    expect(JSON.parse(texts[0] as string).logs).toHaveLength(3);
+    expect(new Set(answers).size).toBe(1);
+    expect(JSON.parse(String(answers[0])).logs).toHaveLength(3);
     expect(scene.reads.length).toBe(begun + 1);
     expect(scene.watched()).toBe(1);
   });
@@ -343,7 +343,7 @@ describe("what a hint brings", () => {
     expect(indexes(answer.logs)).toEqual([3, 4, 5]);
     expect(scene.reads.length).toBe(begun);
     const other = createReader({ store: scene.store, clock: scene.clock });
-    const read = JSON.parse(await other.poll(run.runId, { from: from(cursor), limit: 500, waitMs: 0 }));
+    const read = JSON.parse(String(await other.poll(run.runId, { from: from(cursor), limit: 500, waitMs: 0 })));
     other.close();
     expect({ ...answer, first_index: 2 }).toEqual(read);
     await scene.clock.advance(1000);

@@ -36,11 +36,14 @@ export const livetailFastify: FastifyPluginCallback<LivetailFastifyOptions> = (
         reply.hijack();
         sendNode(request.raw, reply.raw, given);
       } else {
-        // Fastify writes null out as JSON.
+        // Fastify writes null out as JSON. Node puts the head of an answer of bytes before a `100 Continue` that still
+        // waits behind other answers, but not that of a text.
+        const { status, headers, body } = given;
+        const waits = reply.raw.writableLength > 0 && body !== null;
         reply
-          .code(given.status)
-          .headers(given.headers)
-          .send(given.body ?? undefined);
+          .code(status)
+          .headers(headers)
+          .send(waits ? Buffer.from(body).toString() : (body ?? undefined));
       }
     });
   };

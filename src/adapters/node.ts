@@ -99,10 +99,25 @@ export function sendNode(req: IncomingMessage, res: ServerResponse, answer: Hand
     // All at once: one by one they would cost a poll as much as everything that livetail does for it.
     const length = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
     // With HEAD the body is left out by itself.
-    res.writeHead(status, { ...headers, "Content-Length": length }).end(body);
+    res.writeHead(status, [...headerList(headers), "Content-Length", String(length)]);
+    // Node puts the head of an answer of bytes before a `100 Continue` that still waits behind other answers.
+    if (res.writableLength > 0) res.flushHeaders();
+    res.end(body);
     // What the system took at once, as it does nearly always, needs nobody to look after it.
     if (res.writableLength > 0) cutWhenStuck(res);
   }
+}
+
+/** Headers as `writeHead` takes them fastest; most answers share theirs. */
+const headerLists = new WeakMap<HandlerResponse["headers"], readonly string[]>();
+
+function headerList(headers: HandlerResponse["headers"]): readonly string[] {
+  let list = headerLists.get(headers);
+  if (list === undefined) {
+    list = Object.entries(headers).flat();
+    headerLists.set(headers, list);
+  }
+  return list;
 }
 
 function attachViewer(req: IncomingMessage, res: ServerResponse, body: LiveBody): void {

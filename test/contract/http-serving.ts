@@ -1,6 +1,8 @@
 import { Agent } from "node:http";
 import compression from "compression";
 import { describe, expect, it, vi } from "vitest";
+import { connectRaw } from "../support/raw-http.js";
+import { until } from "../support/until.js";
 import type { Front, Scene } from "./http-scene.js";
 import { range, unbornId } from "./http-scene.js";
 
@@ -53,6 +55,26 @@ export function describeServing(scene: Scene): void {
   });
 
   describe("behind others", () => {
+    it("answers a request that waits for its turn on a connection, and for a 100 Continue, whole and in order", async () => {
+      const server = await scene.open();
+      const run = server.livetail.createOperationRun("s", "op");
+      run.log("one");
+      await run.flush();
+      await server.poll(run.id);
+      const { pathname, port } = new URL(server.url);
+      const path = `${pathname.replace(/\/$/, "")}/${run.id}`;
+      const connection = await connectRaw(Number(port), () => "GET");
+      const request = (below: string, header = "") => `GET ${path}${below} HTTP/1.1\r\nHost: x\r\n${header}\r\n`;
+      const expecting = request("?since=0", "Expect: 100-continue\r\n");
+      connection.write(Buffer.from(request("/status") + expecting + request("?tail=0")));
+      const { reader } = connection;
+      await until(() => reader.complete === 3 || connection.fault !== null || connection.closed, "three answers");
+      connection.destroy();
+      expect(connection.fault).toBeNull();
+      const bodies = reader.answers.map(({ body }) => JSON.parse(String(body)) as Record<string, unknown>);
+      expect(bodies).toMatchObject([{ layers_done: 0 }, { logs: [{ index: 0 }] }, { logs: [] }]);
+    });
+
     it("keeps the headers that were set in front, on polls, problems and streams", async () => {
       const front: Front = (_req, res, next) => {
         res.setHeader("Access-Control-Allow-Origin", "https://app.test");

@@ -187,7 +187,7 @@ export async function startDrill(runId: string, redis: () => RedisInput): Promis
           viewing.store.read({ runId, from, limit: 0, known: null }),
           viewing.reader.poll(runId, { from, limit: 1, waitMs: 0 }),
         ]).catch((): [null, null] => [null, null]);
-        return answer !== null && JSON.parse(page).cursor.startsWith(`${answer.run.epoch}.`);
+        return answer !== null && JSON.parse(String(page)).cursor.startsWith(`${answer.run.epoch}.`);
       }, "the viewers' process to know the new master");
       const late = await watch("after the end");
       viewers.push(...late);

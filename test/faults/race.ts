@@ -191,7 +191,7 @@ async function watchByPolls(watch: Watch, waitMs: number): Promise<void> {
   while (!isEnough(watch)) {
     try {
       const ask = { from: fromOf(sighting.cursor), limit, waitMs };
-      const answer: PollAnswer = JSON.parse(await livetail.reader.poll(runId, ask, { signal }));
+      const answer: PollAnswer = JSON.parse(String(await livetail.reader.poll(runId, ask, { signal })));
       take(watch, answer, answer.next_index);
       if (waitMs === 0 && answer.logs.length === 0) await delay(2);
     } catch (error) {

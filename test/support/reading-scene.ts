@@ -102,7 +102,7 @@ export async function setScene(
     },
     async poll(runId, asking = {}) {
       const { limit = 500, waitMs = 0, signal } = asking;
-      return JSON.parse(await reader.poll(runId, { from: fromOf(asking), limit, waitMs }, { signal }));
+      return JSON.parse(String(await reader.poll(runId, { from: fromOf(asking), limit, waitMs }, { signal })));
     },
   };
   return scene;
