@@ -43,7 +43,7 @@ export const growth: Scenario = {
     { row: busyPollAfter(100_000), figure: "commands", of: busyPollAfter(0), atMost: 1.1 },
     { row: busyPollAfter(100_000), figure: "Redis bytes", of: busyPollAfter(0), atMost: 1.1 },
     { row: busyPollAfter(100_000), figure: "answer bytes", of: busyPollAfter(100), atMost: 1.1 },
-    { row: IDLE_RUN, figure: "held bytes", atMost: 6000 },
+    { row: IDLE_RUN, figure: "held bytes", atMost: 2000 },
     { row: BEYOND_BARE, figure: "held bytes", atMost: 3000 },
   ],
   async run({ redis, quick }) {

@@ -62,64 +62,74 @@ const MAX_CALLS = 999_999_999;
 
 /** Creates totals that are zero. */
 export function createTotals(): Totals {
-  const backends: Tallies = new Map();
-  const models: Tallies = new Map();
-  const layers: Tallies = new Map();
-  let revision = 0;
-  let namesBytes = 0;
-  let written = "";
-  let writtenAt = -1;
+  return new RunningTotals();
+}
+
+/** A class, and its maps made when there is something to count: every run has totals, and most have few names or none. */
+class RunningTotals implements Totals {
+  #backends: Tallies | null = null;
+  #models: Tallies | null = null;
+  #layers: Tallies | null = null;
+  #revision = 0;
+  #namesBytes = 0;
+  #written = "";
+  #writtenAt = -1;
+
+  count(fields: Fields, event?: unknown, bindings?: Fields): void {
+    try {
+      const call = readCall(fields, event ?? fields.event, bindings);
+      if (call === undefined) return;
+      this.#backends ??= new Map();
+      addCall(this.#tallyOf(this.#backends, call.backend), call);
+      if (call.model !== undefined) {
+        this.#models ??= new Map();
+        addCall(this.#tallyOf(this.#models, call.model), call);
+      }
+      if (call.layer !== undefined) {
+        this.#layers ??= new Map();
+        addCall(this.#tallyOf(this.#layers, call.layer), call);
+      }
+      this.#revision++;
+    } catch {
+      // A getter threw: the line itself says so, and there is nothing to count.
+    }
+  }
+
+  get changed(): boolean {
+    return this.#revision > 0;
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  text(): string {
+    // Every append asks; most have nothing new.
+    if (this.#writtenAt !== this.#revision) this.#written = writeTotals(this.#backends, this.#models, this.#layers);
+    this.#writtenAt = this.#revision;
+    return this.#written;
+  }
 
   /** The tally of a name; beyond the limits that of `other`. */
-  function tallyOf(tallies: Tallies, name: string): Tally {
+  #tallyOf(tallies: Tallies, name: string): Tally {
     const known = tallies.get(name);
     if (known !== undefined) return known;
     if (name !== OTHER) {
       const bytes = Buffer.byteLength(JSON.stringify(name));
-      const full = tallies === backends && namesBytes + bytes > MAX_NAMES_BYTES;
-      if (full || tallies.size >= MAX_NAMES) return tallyOf(tallies, OTHER);
-      if (tallies === backends) namesBytes += bytes;
+      const full = tallies === this.#backends && this.#namesBytes + bytes > MAX_NAMES_BYTES;
+      if (full || tallies.size >= MAX_NAMES) return this.#tallyOf(tallies, OTHER);
+      if (tallies === this.#backends) this.#namesBytes += bytes;
     }
     const tally: Tally = { c: 0 };
     tallies.set(name, tally);
     return tally;
   }
-
-  return {
-    count(fields, event, bindings) {
-      try {
-        const call = readCall(fields, event ?? fields.event, bindings);
-        if (call === undefined) return;
-        addCall(tallyOf(backends, call.backend), call);
-        if (call.model !== undefined) addCall(tallyOf(models, call.model), call);
-        if (call.layer !== undefined) addCall(tallyOf(layers, call.layer), call);
-        revision++;
-      } catch {
-        // A getter threw: the line itself says so, and there is nothing to count.
-      }
-    },
-
-    get changed() {
-      return revision > 0;
-    },
-
-    get revision() {
-      return revision;
-    },
-
-    text() {
-      // Every append asks; most have nothing new.
-      if (writtenAt !== revision) written = writeTotals(backends, models, layers);
-      writtenAt = revision;
-      return written;
-    },
-  };
 }
 
-function writeTotals(backends: Tallies, models: Tallies, layers: Tallies): string {
-  const b = Object.fromEntries(backends);
-  const m = Object.fromEntries(models);
-  const l = Object.fromEntries(layers);
+function writeTotals(backends: Tallies | null, models: Tallies | null, layers: Tallies | null): string {
+  const b = Object.fromEntries(backends ?? []);
+  const m = Object.fromEntries(models ?? []);
+  const l = Object.fromEntries(layers ?? []);
   for (const stored of [
     { b, m, l },
     { b, m },

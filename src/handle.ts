@@ -13,6 +13,7 @@ import { StructuredLogger } from "./logger.js";
 import type { LeaseHolder, Owner } from "./owner.js";
 import { plainText } from "./plain-text.js";
 import type { LayerStatus, LogLevel, TerminalStatus } from "./protocol.js";
+import { randomId } from "./random-id.js";
 import { Writer } from "./writer.js";
 import type { WriterEvents, WriterHost } from "./writer-host.js";
 
@@ -38,7 +39,7 @@ export interface RunHost extends WriterHost {
 }
 
 /** One handle of one run: the producer of its lines. */
-export class Handle implements CurrentRun, LogSink {
+export class Handle implements CurrentRun, LogSink, WriterEvents {
   readonly id: string;
   protected readonly host: RunHost;
   protected readonly totals: Totals = createTotals();
@@ -54,23 +55,12 @@ export class Handle implements CurrentRun, LogSink {
     this.id = identity.id;
     this.jobId = identity.jobId;
     this.level = identity.level ?? "debug";
-    this.writer = new Writer(
-      host,
-      {
-        onFenced: () => this.#abort(new LivetailError("FENCED")),
-        onCancelRequested: () => this.onCancelRequested(),
-        onEnded: (status) => this.onEnded(status),
-        onClosed: () => this.onClosed(),
-        describe: () => this.describe(),
-      },
-      this.totals,
-      {
-        runId: identity.id,
-        producer: host.newEpoch() + host.newEpoch(),
-        owner: identity.owned ? host.owner.lease : null,
-        fence: 0,
-      },
-    );
+    this.writer = new Writer(host, this, this.totals, {
+      runId: identity.id,
+      producer: randomId(24),
+      owner: identity.owned ? host.owner.lease : null,
+      fence: 0,
+    });
   }
 
   /** Where loggers put what they make. */
@@ -176,13 +166,17 @@ export class Handle implements CurrentRun, LogSink {
     this.#abort(new LivetailError("CANCELLED"));
   }
 
-  protected onEnded(_status: TerminalStatus): void {
+  onFenced(): void {
+    this.#abort(new LivetailError("FENCED"));
+  }
+
+  onEnded(_status: TerminalStatus): void {
     this.host.forget(this);
   }
 
-  protected onClosed(): void {}
+  onClosed(): void {}
 
-  protected describe(): ReturnType<WriterEvents["describe"]> {
+  describe(): ReturnType<WriterEvents["describe"]> {
     return null;
   }
 
@@ -224,7 +218,7 @@ export class JoinedRun extends Handle implements LeaseHolder {
   }
 
   /** Whoever goes on after the end is told of it once: only what was idle is forgotten. */
-  protected override onEnded(): void {}
+  override onEnded(): void {}
 
   /** Whoever joined is not told of the end: a handle that was idle for long is let go, and joins again if need be. */
   settled(now: number): boolean {

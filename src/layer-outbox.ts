@@ -17,22 +17,22 @@ import type { LayersWrite } from "./store.js";
 export class LayerOutbox {
   /** The stored text, as far as it is known here. */
   #stored = "";
-  #waiting: LayerChanges = new Map();
+  /** What waits, and all that was ever said here: null until something is, as in most runs nothing ever is. */
+  #waiting: LayerChanges | null = null;
+  #said: LayerChanges | null = null;
   #inFlight: { changes: LayerChanges; text: string } | null = null;
-  /** All that was ever said here. */
-  readonly #said: LayerChanges = new Map();
   /** Layers that are only said again: what others said since stands. */
-  readonly #again = new Set<string>();
+  #again: Set<string> | null = null;
   #afterLine = 0;
 
   /** Whether anything is not stored yet. */
   get pending(): boolean {
-    return this.#waiting.size > 0 || this.#inFlight !== null;
+    return this.#waiting !== null || this.#inFlight !== null;
   }
 
   /** Whether a change could leave now. */
   get mayLeave(): boolean {
-    return this.#waiting.size > 0 && this.#inFlight === null;
+    return this.#waiting !== null && this.#inFlight === null;
   }
 
   /** Layers travel with or after the line of this number. */
@@ -44,7 +44,7 @@ export class LayerOutbox {
   get layers(): LayerMap {
     const known = parseLayers(this.#stored);
     const sent = this.#inFlight === null ? known : mergeLayers(known, this.#inFlight.changes);
-    return mergeLayers(sent, this.#waiting);
+    return this.#waiting === null ? sent : mergeLayers(sent, this.#waiting);
   }
 
   /** The same as the text to store, "" for none. */
@@ -54,19 +54,21 @@ export class LayerOutbox {
   }
 
   note(name: string, change: LayerChange, afterLine: number): void {
+    this.#waiting ??= new Map();
+    this.#said ??= new Map();
     noteChange(this.#waiting, name, change);
     noteChange(this.#said, name, change);
-    this.#again.delete(name);
+    this.#again?.delete(name);
     this.#afterLine = afterLine;
   }
 
   /** Sends what waits along; null when nothing does or something is on its way. */
   take(): LayersWrite | null {
-    if (!this.mayLeave) return null;
     const changes = this.#waiting;
+    if (changes === null || this.#inFlight !== null) return null;
     const stored = parseLayers(this.#stored);
-    this.#waiting = new Map();
-    for (const name of this.#again) {
+    this.#waiting = null;
+    for (const name of this.#again ?? []) {
       const { finished_at, started_at } = stored[name] ?? {};
       if ((finished_at ?? started_at ?? "") > (changes.get(name)?.at ?? "")) changes.delete(name);
     }
@@ -91,12 +93,15 @@ export class LayerOutbox {
     if (this.#inFlight === null) return;
     const { changes } = this.#inFlight;
     this.#inFlight = null;
-    for (const [name, change] of this.#waiting) noteChange(changes, name, change);
+    for (const [name, change] of this.#waiting ?? []) noteChange(changes, name, change);
     this.#waiting = changes;
   }
 
   /** The store may be an older copy: all is said again. */
   sayAgain(): void {
+    if (this.#said === null) return;
+    this.#waiting ??= new Map();
+    this.#again ??= new Set();
     for (const [name, change] of this.#said) {
       if (this.#waiting.has(name)) continue;
       this.#waiting.set(name, change);

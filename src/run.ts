@@ -53,8 +53,11 @@ export class Run extends Handle implements LeaseHolder {
    * to another, or `CLOSED`. Need not be awaited.
    */
   readonly ready: Promise<void>;
-  readonly #birth: RunBirth;
-  readonly #options: RunOptions;
+  readonly #parentId: string;
+  /** JSON text, "" for none. */
+  readonly #metadata: string;
+  readonly #handOver: boolean;
+  readonly #releaseOnClose: boolean;
   #attempt = 1;
   /** False for a run that was handed over, or whose claim was refused. */
   #writes: boolean;
@@ -63,8 +66,11 @@ export class Run extends Handle implements LeaseHolder {
   #startedAt = 0;
   #status: RunStatus = "queued";
   #endedAt = 0;
-  #ended: Promise<void>;
-  #resolveEnded: () => void = () => {};
+  /** Nothing is written any more. */
+  #over = false;
+  /** Resolves then; made when somebody waits for it. */
+  #whenOver: Promise<void> | null = null;
+  #resolveOver: (() => void) | null = null;
 
   constructor(host: RunHost, subjectId: string, operation: string, id: string, options: RunOptions) {
     super(host, {
@@ -75,19 +81,13 @@ export class Run extends Handle implements LeaseHolder {
     });
     this.subjectId = subjectId;
     this.operation = operation;
-    this.#options = options;
-    this.#writes = options.handOver !== true;
+    this.#handOver = options.handOver === true;
+    this.#releaseOnClose = options.releaseOnClose === true;
+    this.#writes = !this.#handOver;
     this.#createdAt = host.now();
-    this.#ended = new Promise((resolve) => {
-      this.#resolveEnded = resolve;
-    });
-    this.#birth = {
-      subjectId,
-      operation,
-      parentId: options.parentId ?? "",
-      metadata: options.metadata === undefined ? "" : JSON.stringify(host.encoder.plain(options.metadata)),
-    };
-    this.ready = this.#claim();
+    this.#parentId = options.parentId ?? "";
+    this.#metadata = options.metadata === undefined ? "" : JSON.stringify(host.encoder.plain(options.metadata));
+    this.ready = this.#claim(options.takeOver === true);
     this.ready.catch(() => {});
   }
 
@@ -154,7 +154,7 @@ export class Run extends Handle implements LeaseHolder {
 
   /** Ends the run, if it is open, because its process closes; or gives it back, with `releaseOnClose`. */
   abandon(): Promise<EndOutcome> {
-    if (this.#endedAt > 0 || this.#options.releaseOnClose === true) return this.release();
+    if (this.#endedAt > 0 || this.#releaseOnClose) return this.release();
     const error = "The process that executed the run closed livetail.";
     const status = this.cancelled ? "cancelled" : "failed";
     this.#closeLayers(status === "failed" ? "failed" : "skipped");
@@ -179,21 +179,21 @@ export class Run extends Handle implements LeaseHolder {
     this.#started = true;
     if (!this.#writes) {
       const why = "The run is another's to write: it was handed over, or the claim was refused.";
-      if (this.#options.handOver === true) this.host.report(new LivetailError("OWNED", why), this.id);
+      if (this.#handOver) this.host.report(new LivetailError("OWNED", why), this.id);
       return;
     }
     this.#startedAt = this.host.now();
     if (this.#status === "queued") this.#status = "running";
   }
 
-  async #claim(): Promise<void> {
+  async #claim(takeOver: boolean): Promise<void> {
     const { store, encoder, owner, outage, turns } = this.host;
     const request = {
       runId: this.id,
       producer: this.writer.producer,
       newEpoch: this.host.newEpoch(),
       owner: this.writer.owner,
-      takeOver: this.#options.takeOver === true,
+      takeOver,
       birth: this.#birth,
       ownerChangedLine: encoder.event("warn", "owner_changed", { owner: owner.lease.id }),
     };
@@ -256,21 +256,38 @@ export class Run extends Handle implements LeaseHolder {
       if (this.#writes && !isTerminal(this.#status)) this.#status = closing.kind === "end" ? closing.status : "queued";
       this.writer.close(closing);
     }
-    const settled = await this.within(this.#ended);
+    const settled = this.#over || (await this.within(this.#untilOver()));
     return { status: this.#status, stored: settled && (this.writer.closed || this.writer.stopped === "RUN_ENDED") };
   }
 
-  protected override onEnded(status: TerminalStatus): void {
+  #untilOver(): Promise<void> {
+    this.#whenOver ??= new Promise((resolve) => {
+      this.#resolveOver = resolve;
+    });
+    return this.#whenOver;
+  }
+
+  override onEnded(status: TerminalStatus): void {
     this.#status = status;
     super.onEnded(status);
   }
 
-  protected override onClosed(): void {
-    this.#resolveEnded();
+  override onClosed(): void {
+    this.#over = true;
+    this.#resolveOver?.();
     this.host.forget(this);
   }
 
-  protected override describe(): ReturnType<WriterEvents["describe"]> {
+  get #birth(): RunBirth {
+    return {
+      subjectId: this.subjectId,
+      operation: this.operation,
+      parentId: this.#parentId,
+      metadata: this.#metadata,
+    };
+  }
+
+  override describe(): ReturnType<WriterEvents["describe"]> {
     return {
       birth: this.#birth,
       attempt: this.#attempt,

@@ -27,7 +27,7 @@ function recorder() {
       lines.push(JSON.parse(text));
       order.push("line");
     },
-    count: totals.count,
+    count: (...told) => totals.count(...told),
     layer(...call) {
       layers.push(call);
       order.push("layer");
