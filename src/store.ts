@@ -272,7 +272,7 @@ export interface SweepRequest {
   neverStartedLine: () => string;
 }
 
-/** Lines as one append stored them, and what a read right after it would say of the run. */
+/** Lines as one append stored them, all of which are kept, and what a read right after it would say of the run. */
 export interface AppendedLines {
   epoch: string;
   /** The index of the oldest line that is kept. */

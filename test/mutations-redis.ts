@@ -148,12 +148,17 @@ export const redisMutations: readonly Mutation[] = inFile("src/store/redis-scrip
   ],
   ["a fence is only the time", "math.max(integer(m[5]) + 1, now)", "now"],
   ["a fence is only a count", "math.max(integer(m[5]) + 1, now)", "integer(m[5]) + 1"],
-  ["a hint says another oldest line", "buffer.next - buffer.len, from)", "buffer.len, from)"],
+  [
+    "a hint says another oldest line",
+    "first, from = buffer.next - buffer.len,",
+    "first, from = buffer.next - buffer.len - 1,",
+  ],
   [
     "a hint names the epoch that the producer knows",
     "hint_lines(channel, version, meta[2]",
     "hint_lines(channel, version, epoch",
   ],
+  ["a hint brings what is trimmed", "from >= first and redis", "redis"],
   [
     "a hint tells of lines only",
     "elseif stored then\n  hint_lines(channel, version,",

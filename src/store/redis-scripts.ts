@@ -78,15 +78,15 @@ local function hint(channel, next, version)
   redis.pcall('PUBLISH', channel, string.format('%.0f %.0f', next, version))
 end
 
--- A hint of lines that changed nothing else. If they are few bytes and somebody listens at this server, they come along
--- and save a reader the way here: next, version, epoch, first index kept, index of the first of them; one in each line
--- after that. What is asked first costs less than what nobody would hear.
+-- A hint of lines that changed nothing else. If they are few bytes, none is trimmed yet and somebody listens at this
+-- server, they come along and save a reader the way here: next, version, epoch, first index kept, index of the first of
+-- them; one in each line after that. To ask who listens costs less than to write what nobody hears.
 local function hint_lines(channel, version, epoch, buffer, lines, at, bytes)
-  local listeners = bytes <= 8192 and redis.pcall('PUBSUB', 'NUMSUB', channel)[2]
+  local first, from = buffer.next - buffer.len, buffer.next - (#lines - at + 1)
+  local listeners = bytes <= 8192 and from >= first and redis.pcall('PUBSUB', 'NUMSUB', channel)[2]
   if not listeners or listeners == 0 then return hint(channel, buffer.next, version) end
-  local from = buffer.next - (#lines - at + 1)
-  redis.pcall('PUBLISH', channel, string.format('%.0f %.0f %s %.0f %.0f\\n', buffer.next, version, epoch,
-    buffer.next - buffer.len, from) .. table.concat(lines, '\\n', at))
+  redis.pcall('PUBLISH', channel, string.format('%.0f %.0f %s %.0f %.0f\\n', buffer.next, version, epoch, first, from)
+    .. table.concat(lines, '\\n', at))
 end
 
 local function expire_all(seconds)

@@ -83,6 +83,7 @@ export const watchCases: StoreCases = {
     },
     {
       title: "brings with a hint, if anything, what a read answers",
+      limits: { maxLines: 6 },
       async run(harness) {
         const owner = await owned(harness);
         const { runId } = owner;
@@ -99,7 +100,8 @@ export const watchCases: StoreCases = {
           () => owner.append(lines(4), { first: owner.acked - 2 }),
           () => owner.append(lines(1), { first: owner.acked, upto: owner.acked + 5 }),
           () => harness.foreignPush(runId, lines(2)).then(() => owner.write(lines(2))),
-          () => owner.write(lines(harness.limits.maxLines)),
+          () => owner.write(lines(6)),
+          () => owner.write(lines(8)),
           () => owner.write(lines(1)),
         ];
         for (const write of writes) {
