@@ -59,6 +59,8 @@ export class LineList {
   #query = "";
   /** A search that was begun goes to the match that is next to this row, once it is known; null: it was there. */
   #goFrom: number | null = null;
+  /** A match to which the list goes, until it is drawn. */
+  #goTo: Row | null | undefined;
   #selected: LineRange | null = null;
   readonly #look: RowLook = { time: "relative", origin: 0, pattern: null };
   #told = "";
@@ -90,7 +92,7 @@ export class LineList {
 
   /** Adds a row that says how many lines are missing here. */
   gap({ from, lost, reason }: Gap): void {
-    this.#add(this.#kept.note(earlierLines(lost) + (reason === "lost" ? ": they were lost" : ""), from, lost));
+    this.#add(this.#kept.note(earlierLines(lost, reason === "lost"), from, lost));
   }
 
   /** Clears the list; a row says that the numbering begins anew. */
@@ -129,7 +131,7 @@ export class LineList {
    */
   search(query: string): void {
     if (query === this.#query) return;
-    const from = this.#here;
+    const from = this.#search?.current?.seq ?? this.#view.topSeq + 1;
     this.#query = query;
     this.#newSearch();
     this.#goFrom = from;
@@ -139,12 +141,12 @@ export class LineList {
 
   /** Goes to the next matching line, after the last to the first. */
   next(): void {
-    this.#go(this.#search?.step(this.#here, 1));
+    this.#step(this.#view.topSeq, 1);
   }
 
   /** Goes to the matching line before, before the first to the last. */
   previous(): void {
-    this.#go(this.#search?.step(this.#here, -1));
+    this.#step(this.#view.topSeq + 1, -1);
   }
 
   /** Sticks to the end, or lets go of it where it is. */
@@ -198,11 +200,6 @@ export class LineList {
     this.#view.destroy();
   }
 
-  /** The row from which a search goes on. */
-  get #here(): number {
-    return this.#search?.current?.seq ?? this.#view.topSeq;
-  }
-
   #shows({ seq, entry }: Row): boolean {
     return seq <= this.#pausedAt && (entry === null || passes(entry, this.#filter));
   }
@@ -218,15 +215,31 @@ export class LineList {
     this.#view.show(this.#kept.rows.filter((row) => this.#shows(row)));
   }
 
+  /** Goes from the current match, or else from a row, to another match. */
+  #step(from: number, direction: 1 | -1): void {
+    const row = this.#search?.step(this.#search.current?.seq ?? from, direction);
+    this.#goTo = row;
+    this.#go(row);
+  }
+
   #go(row: Row | null | undefined): boolean {
     if (row) this.#view.reveal(row);
     return Boolean(row);
   }
 
-  #dress(row: Row, { classList }: HTMLElement): void {
+  #dress(row: Row, node: HTMLElement): void {
+    const { classList } = node;
     const { from = 1, to = 0 } = this.#selected ?? {};
     classList.toggle("selected", row.entry !== null && row.index >= from && row.index <= to);
     classList.toggle("current", row === this.#search?.current);
+    if (row === this.#goTo) {
+      this.#goTo = null;
+      // It may be folded away, or far down in a row that is higher than the list.
+      const mark = node.querySelector("mark");
+      const folded = mark?.closest("details");
+      if (folded) folded.open = true;
+      requestAnimationFrame(() => mark?.scrollIntoView({ block: "nearest", inline: "nearest" }));
+    }
   }
 
   #onClick(event: MouseEvent): void {
@@ -256,9 +269,11 @@ export class LineList {
       const end = performance.now() + SEARCH_MS;
       const done = search.scan(this.#view.rows, () => performance.now() > end);
       if (!done) this.#view.draw();
+      // What it began at has flowed by meanwhile.
+      if (this.#goFrom !== null && this.#view.following) this.#goFrom = this.#view.topSeq + 1;
       if (this.#goFrom !== null && (done || search.last >= this.#goFrom)) {
-        const below = search.last >= this.#goFrom;
-        this.#go(below ? search.step(this.#goFrom - 1, 1) : search.step(this.#goFrom, -1));
+        if (search.last >= this.#goFrom) this.#step(this.#goFrom - 1, 1);
+        else this.#step(this.#goFrom, -1);
         this.#goFrom = null;
       }
     }

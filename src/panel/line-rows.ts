@@ -21,10 +21,10 @@ export interface Row {
 }
 
 /**
- * The JSON text of all kept lines, in characters: about twice as much memory, and rows that are together less high than
- * what a browser can scroll through (some 17 million pixels).
+ * The JSON text of all kept lines, in characters: up to twice as much memory, and rows that on a page of usual width are
+ * together less high than what a browser can scroll through (some 17 million pixels).
  */
-const MAX_SIZE = 32 * 1024 * 1024;
+const MAX_SIZE = 64 * 1024 * 1024;
 /** So much of what is kept goes at once, so that making room is rare. */
 const SHARE = 0.05;
 
@@ -90,9 +90,10 @@ export class LineRows {
   }
 }
 
-/** What stands where lines are missing that came before. */
-export function earlierLines(count: number): string {
-  return `${count.toLocaleString("en")} earlier ${count === 1 ? "line is" : "lines are"} not kept`;
+/** What stands where lines are missing that came before: they made room, or with `lost` they were lost. */
+export function earlierLines(count: number, lost = false): string {
+  const [noun, verb, past] = count === 1 ? ["line", "is", "was"] : ["lines", "are", "were"];
+  return `${count.toLocaleString("en")} earlier ${noun} ${lost ? `${past} lost` : `${verb} not kept`}`;
 }
 
 /** The first position whose row's `key` is `value` or more; the length when there is none. */

@@ -62,9 +62,10 @@ export class RowView {
     this.#observer.observe(this.element);
   }
 
-  /** The row at the upper edge. */
+  /** The last row that begins above the upper edge; -1 when none does. */
   get topSeq(): number {
-    return this.rows[this.#heights.at(this.element.scrollTop)]?.seq ?? 0;
+    const { scrollTop } = this.element;
+    return scrollTop > 0 ? (this.rows[this.#heights.at(scrollTop - 1)]?.seq ?? -1) : -1;
   }
 
   /** Shows other rows. What it has of the same rows stays. */

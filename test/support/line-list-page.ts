@@ -10,10 +10,10 @@ export interface LineListPage {
   readonly page: Page;
   /** Errors, messages of errors, refusals of the policy, requests, dialogs and windows, none of which there may be. */
   readonly faults: string[];
-  /** Runs in the page once it has drawn what came before. */
-  run<Argument, Result>(
+  /** Runs in the page once the list has drawn what came before; what it is handed and returns is JSON. */
+  run<Result, Argument = null>(
     body: (globals: LineListGlobals, argument: Argument) => Result | Promise<Result>,
-    argument: Argument,
+    argument?: Argument,
   ): Promise<Result>;
   close(): Promise<void>;
 }
