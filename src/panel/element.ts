@@ -29,3 +29,10 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
   made.append(...children);
   return made;
 }
+
+/** Makes a button that does something; `title` says more than its text, to everybody. */
+export function button(part: string, text: string, onClick: () => void, title?: string): HTMLButtonElement {
+  const made = element("button", part, { type: "button", ...(title && { title, ariaLabel: title }) }, text);
+  made.onclick = onClick;
+  return made;
+}

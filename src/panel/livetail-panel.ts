@@ -1,0 +1,171 @@
+import type { ClientOptions } from "../client/request.js";
+import { element } from "./element.js";
+import { findRun } from "./find-run.js";
+import { handleKey } from "./keyboard.js";
+import { createRunPanel, type RunPanel } from "./run-panel.js";
+import type { Hear, PanelEvents, PanelOptions } from "./run-watch.js";
+import { panelStyle } from "./style.js";
+
+/**
+ * The events of the panel with their `detail`; they bubble out of whatever it stands in: `livetail-log` (lines that came
+ * together, in order), `livetail-status`, `livetail-gap`, `livetail-reset`, `livetail-complete`, `livetail-error`.
+ */
+export type LivetailPanelEvents = { [Name in keyof PanelEvents as `livetail-${Name}`]: CustomEvent<PanelEvents[Name]> };
+
+// Where there is no page the class can be imported, and nothing can be made of it.
+const Base: typeof HTMLElement = globalThis.HTMLElement ?? (Object as never);
+
+/** Properties that a page may have set before the element was defined. */
+const EARLY = ["src", "runId", "subjectId", "cancellable", "standalone", "options"] as const;
+
+/**
+ * `<livetail-panel src="/operations" run-id="…">`: a run, live. With `subject-id` in place of `run-id` it is the
+ * latest run of that subject, waited for if there is none. It fills the height that the page gives it.
+ */
+export class LivetailPanel extends Base {
+  static readonly observedAttributes = ["src", "run-id", "subject-id", "cancellable", "standalone"];
+
+  #options: PanelOptions = {};
+  #panel: RunPanel | undefined;
+  #endSearch: (() => void) | undefined;
+  #page: AbortController | undefined;
+  #due = false;
+
+  /** Where the handler is mounted. Default `/operations`. */
+  get src(): string {
+    return this.getAttribute("src") ?? "/operations";
+  }
+  set src(url: string) {
+    this.setAttribute("src", url);
+  }
+
+  /** The run; "" for none. */
+  get runId(): string {
+    return this.getAttribute("run-id") ?? "";
+  }
+  set runId(id: string) {
+    this.setAttribute("run-id", id);
+  }
+
+  /** The subject whose latest run is shown, where no run is named; the server must allow listing. */
+  get subjectId(): string {
+    return this.getAttribute("subject-id") ?? "";
+  }
+  set subjectId(id: string) {
+    this.setAttribute("subject-id", id);
+  }
+
+  /** Whether there is a button that cancels the run; the server must allow cancelling. */
+  get cancellable(): boolean {
+    return this.hasAttribute("cancellable");
+  }
+  set cancellable(on: boolean) {
+    this.toggleAttribute("cancellable", on);
+  }
+
+  /** Whether the page is about this panel alone: its fragment names lines (`#L10-L20`), and keys work everywhere. */
+  get standalone(): boolean {
+    return this.hasAttribute("standalone");
+  }
+  set standalone(on: boolean) {
+    this.toggleAttribute("standalone", on);
+  }
+
+  /** Headers, credentials, `fetch` and the transport of its requests. Setting it begins anew. */
+  get options(): PanelOptions {
+    return this.#options;
+  }
+  set options(options: PanelOptions) {
+    this.#options = options;
+    this.#beginSoon();
+  }
+
+  /** Asks the run to stop. Rejects with a client error, and with a TypeError where no run is shown. */
+  async cancel(): Promise<void> {
+    if (!this.#panel) throw new TypeError("There is no run yet.");
+    await this.#panel.cancel();
+  }
+
+  connectedCallback(): void {
+    for (const name of EARLY) {
+      if (Object.hasOwn(this, name)) {
+        const value = this[name];
+        Reflect.deleteProperty(this, name);
+        Object.assign(this, { [name]: value });
+      }
+    }
+    // One that was moved goes on.
+    if (this.#panel) this.#start(this.#panel);
+    else this.#beginSoon();
+  }
+
+  disconnectedCallback(): void {
+    this.#page?.abort();
+    this.#endSearch?.();
+    this.#panel?.stop();
+  }
+
+  attributeChangedCallback(_name: string, before: string | null, after: string | null): void {
+    if (before !== after) this.#beginSoon();
+  }
+
+  /** Begins anew once, however many attributes change together. */
+  #beginSoon(): void {
+    if (this.#due) return;
+    this.#due = true;
+    queueMicrotask(() => {
+      this.#due = false;
+      if (this.isConnected) this.#begin();
+    });
+  }
+
+  #begin(): void {
+    this.disconnectedCallback();
+    this.#panel?.destroy();
+    this.#panel = undefined;
+    const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
+    root.adoptedStyleSheets = [panelStyle()];
+    const { runId, subjectId } = this;
+    const client = { ...this.#options, endpointBase: this.src.replace(/\/$/, "") };
+    const blank = element("p", "blank", {}, "Waiting for a run…");
+    root.replaceChildren(blank);
+    if (runId) this.#show(root, runId, client);
+    else if (subjectId) {
+      const found = (id: string) => this.#show(root, id, client);
+      this.#endSearch = findRun(subjectId, client, found, (error) => {
+        if (error.fatal) blank.textContent = error.message;
+        this.#report("error", error);
+      });
+    }
+  }
+
+  #show(root: ShadowRoot, runId: string, client: PanelOptions & ClientOptions): void {
+    const { cancellable, standalone } = this;
+    const panel = createRunPanel({ runId, client, cancellable, standalone, report: this.#report });
+    this.#panel = panel;
+    root.replaceChildren(...panel.nodes);
+    this.#start(panel);
+  }
+
+  #start(panel: RunPanel): void {
+    this.#page = new AbortController();
+    const { signal } = this.#page;
+    const keys = (event: Event) => handleKey(event as KeyboardEvent, panel.keys);
+    (this.standalone ? document : this).addEventListener("keydown", keys, { signal });
+    if (this.standalone) {
+      const go = () => panel.goTo(location.hash);
+      addEventListener("hashchange", go, { signal });
+      go();
+    }
+    panel.start();
+  }
+
+  readonly #report: Hear = (name, detail) => {
+    this.dispatchEvent(new CustomEvent(`livetail-${name}`, { detail, bubbles: true, composed: true }));
+  };
+}
+
+declare global {
+  // The name of the element is not declared: a program with both formats of the package would have two classes for it.
+  interface HTMLElementEventMap extends LivetailPanelEvents {}
+}

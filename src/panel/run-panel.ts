@@ -1,0 +1,211 @@
+/** Everything that is shown of one run, put together. */
+import { type ClientError, type ClientOptions, request, runUrl } from "../client/request.js";
+import { count } from "./amounts.js";
+import { copyText } from "./copy-text.js";
+import { button, element } from "./element.js";
+import { createHeader } from "./header.js";
+import type { Keys } from "./keyboard.js";
+import { createLayerStrip } from "./layer-strip.js";
+import { formatLineLink, parseLineLink } from "./line-link.js";
+import { LineList, type LineRange } from "./line-list.js";
+import { type Hear, type PanelOptions, type RunView, watchRun } from "./run-watch.js";
+import { createToolbar } from "./toolbar.js";
+
+/** What is shown of a run, and how. */
+export interface RunPanelOptions {
+  runId: string;
+  client: PanelOptions & ClientOptions;
+  /** Whether the user may cancel the run. */
+  cancellable: boolean;
+  /** Whether the page is about this run alone: its fragment names lines. */
+  standalone: boolean;
+  /** Hears of what was shown. */
+  report: Hear;
+}
+
+/** One run in a panel. */
+export interface RunPanel {
+  /** What is put into the shadow root. */
+  readonly nodes: readonly Node[];
+  readonly keys: Keys;
+  /** Begins, or goes on where it stopped. */
+  start(): void;
+  /** Ends requests and timers; what is shown stays. */
+  stop(): void;
+  /** Asks the run to stop; resolves when the server has taken it, rejects with a client error. */
+  cancel(): Promise<void>;
+  /** Goes to the lines that a fragment names, as soon as they are there. */
+  goTo(hash: string): void;
+  /** Stops for good. */
+  destroy(): void;
+}
+
+/** Builds the panel of a run; nothing is asked for before `start()`. */
+export function createRunPanel({ runId, client, cancellable, standalone, report }: RunPanelOptions): RunPanel {
+  const url = runUrl(runId, client);
+  let paused = false;
+  let following = true;
+  let link = "";
+  let awaited: LineRange | null = null;
+  let tick: ReturnType<typeof setInterval> | undefined;
+  let due = false;
+
+  const said = element("p", "said", { role: "status" });
+  const toast = element("p", "toast", { role: "status", hidden: true });
+  let fade: ReturnType<typeof setTimeout> | undefined;
+  const say = (text: string) => {
+    toast.textContent = text;
+    toast.hidden = false;
+    clearTimeout(fade);
+    fade = setTimeout(() => {
+      toast.hidden = true;
+    }, 4000);
+  };
+
+  const list = new LineList({
+    onFollow(on, unseen) {
+      following = on;
+      toolbar.showFollow(on);
+      fresh.hidden = unseen === 0;
+      fresh.textContent = `${count(unseen, "new line")} ↓`;
+    },
+    onSearch: (state) => toolbar.showSearch(state),
+    onSelect(range) {
+      link = range ? formatLineLink(range) : "";
+      chosen.hidden = !range;
+      chosenText.textContent = link.replace("#L", "Line ").replace("-L", "–");
+      if (standalone) history.replaceState(history.state, "", link || location.pathname + location.search);
+    },
+  });
+  const pause = (on: boolean) => {
+    paused = on;
+    list.pause(on);
+    toolbar.showPause(on);
+    show();
+  };
+  const follow = (on: boolean) => {
+    if (on && paused) pause(false);
+    list.follow(on);
+  };
+  const toolbar = createToolbar({ list, runId, client, onFollow: follow, onPause: pause, say });
+  const fresh = button("fresh", "", () => {
+    follow(true);
+    list.element.focus();
+  });
+  fresh.hidden = true;
+  const chosenText = element("span", "");
+  const chosen = element(
+    "div",
+    "chosen",
+    { hidden: true },
+    chosenText,
+    button("button", "Copy", async () => say(await copyText(list.copyText()))),
+    button("button", "Copy link", async () => say(await copyText(new URL(`${url}/view${link}`, location.href).href))),
+    button("button", "✕", () => list.clearSelection(), "Choose no lines"),
+  );
+
+  const cancel = async () => {
+    await request(`${url}/cancel`, client, { method: "POST" }, async () => {});
+    watch.refresh();
+  };
+  const header = createHeader(
+    runId,
+    cancellable ? () => cancel().catch((error: ClientError) => say(error.message)) : null,
+  );
+  const strip = createLayerStrip((name) => {
+    if (!list.jumpToLayer(name)) say("No line of this layer is shown");
+  });
+
+  const arrive = () => {
+    if (!awaited || !list.jumpToLine(awaited.from)) return;
+    list.select(awaited.from, awaited.to);
+    awaited = null;
+  };
+  const show = () => {
+    const { view } = watch;
+    header.show(view, paused);
+    strip.show(view.layers, Date.now() + view.skewMs);
+  };
+  const watch = watchRun(
+    runId,
+    client,
+    () => {
+      // However much changes in one answer, it is shown once.
+      if (!due) {
+        queueMicrotask(() => {
+          due = false;
+          show();
+          const summary = summaryOf(watch.view);
+          if (said.textContent !== summary) said.textContent = summary;
+        });
+      }
+      due = true;
+    },
+    (...event) => {
+      const [name, value] = event;
+      if (name === "log") {
+        list.append(value);
+        arrive();
+      }
+      if (name === "gap") list.gap(value);
+      if (name === "reset") list.reset();
+      report(...event);
+    },
+  );
+  show();
+
+  const stop = () => {
+    clearInterval(tick);
+    watch.stop();
+  };
+  const body = element("div", "body", {}, list.element, chosen, fresh, toast);
+  return {
+    nodes: [header.element, strip.element, toolbar.element, body, said],
+    keys: {
+      "/": () => toolbar.searchBox.select(),
+      Escape() {
+        const { searchBox } = toolbar;
+        if (searchBox.value) {
+          searchBox.value = "";
+          list.search("");
+          list.element.focus();
+        } else list.clearSelection();
+        for (const element of [header.element, toolbar.element]) {
+          for (const menu of element.querySelectorAll("details")) menu.open = false;
+        }
+      },
+      n: () => list.next(),
+      N: () => list.previous(),
+      j: () => list.element.scrollBy(0, 20),
+      k: () => list.element.scrollBy(0, -20),
+      End: () => follow(true),
+      f: () => follow(!following),
+    },
+    start() {
+      stop();
+      watch.start();
+      tick = setInterval(show, 1000);
+    },
+    stop,
+    cancel,
+    goTo(hash) {
+      awaited = parseLineLink(hash);
+      arrive();
+    },
+    destroy() {
+      stop();
+      list.destroy();
+    },
+  };
+}
+
+/** What a screen reader is told: where the run stands, without its lines. */
+function summaryOf({ status, layers, connection, completion, refusal }: RunView): string {
+  const parts = [refusal?.message ?? `Run ${status ?? "awaited"}`];
+  if (/^(re|off)/.test(connection)) parts.push(connection);
+  for (const [name, layer] of Object.entries(layers)) {
+    if (/running|failed/.test(layer.status)) parts.push(`${name} ${layer.status}`);
+  }
+  if (completion?.error) parts.push(completion.error);
+  return parts.join(", ");
+}
