@@ -9,6 +9,7 @@ const library = [
   "src/adapters/fastify.ts",
   "src/client/index.ts",
   "src/client/sse.ts",
+  "src/panel/index.ts",
 ];
 
 /** Built aside and then put in the place of dist/, so that a livetail that runs out of it misses no file meanwhile. */
@@ -35,6 +36,16 @@ export default defineConfig([
     outDir: `${outDir}/browser`,
     format: ["esm", "iife"],
     globalName: "Livetail",
+    platform: "browser",
+    target: "es2022",
+    minify: true,
+    noExternal: [/./],
+  },
+  {
+    // The panel with its client, as a module and as a classic script; it defines the element and has no names.
+    entry: { panel: "src/panel/bundle.ts" },
+    outDir: `${outDir}/browser`,
+    format: ["esm", "iife"],
     platform: "browser",
     target: "es2022",
     minify: true,

@@ -70,7 +70,7 @@ export function createHandler(options: HandlerOptions): Handler {
   const clock = options.clock ?? systemClock;
   const streams = createStreams(clock, viewers);
   const downloads = createDownloads(store, clock, viewers);
-  const context: RouteContext = { ...options, streams, downloads, viewers };
+  const context: RouteContext = { ...options, streams, downloads, viewers, cancellable: authorize !== undefined };
 
   const closeViewers = (): void => {
     streams.endAll();

@@ -12,11 +12,15 @@ export function newNonce(): string {
   return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(18))));
 }
 
-/** The Content-Security-Policy of a page: its own scripts and styles, requests to its own server, nothing else. */
+/**
+ * The Content-Security-Policy of a page: the scripts and styles that it names, requests to its own server, nothing
+ * else; and no script may make markup out of text.
+ */
 function pagePolicy(nonce: string): string {
   return (
-    `default-src 'none'; script-src 'self' 'nonce-${nonce}'; style-src 'nonce-${nonce}'; connect-src 'self'; ` +
-    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; connect-src 'self'; img-src 'self'; ` +
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'; " +
+    "require-trusted-types-for 'script'; trusted-types 'none'"
   );
 }
 

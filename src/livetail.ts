@@ -180,7 +180,7 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
     onError: report,
     clock,
     health: () => ({ openRuns: runs.size, waitingLines: backlog.lines, droppedLines: backlog.dropped }),
-    assets: { clientJs: () => readAsset("livetail.global.js"), panelJs: () => readAsset("panel.js") },
+    assets: { clientJs: () => readAsset("livetail.global.js"), panelJs: () => readAsset("panel.global.js") },
     ...pick(options, ["authorize", "cors", "maxViewers", "maxViewersPerRun"]),
   });
 

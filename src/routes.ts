@@ -31,6 +31,7 @@ export interface WriterHealth {
 export interface Assets {
   /** A classic script that sets `globalThis.Livetail`. */
   clientJs(): string | null;
+  /** A classic script that defines `<livetail-panel>`. */
   panelJs(): string | null;
 }
 
@@ -49,6 +50,8 @@ export interface RouteContext extends RouteOptions {
   streams: Streams;
   downloads: Downloads;
   viewers: Viewers;
+  /** Whether anybody may cancel: not without `authorize`. */
+  cancellable: boolean;
 }
 
 /** One method of one path. `runId` is "" where the path names no run. May throw or reject with a `LivetailError`. */
@@ -179,8 +182,8 @@ async function download(
   });
 }
 
-function view(_context: RouteContext, _request: HandlerRequest, runId: string): HandlerResponse {
-  return pageAnswer(viewPage(runId));
+function view({ cancellable }: RouteContext, _request: HandlerRequest, runId: string): HandlerResponse {
+  return pageAnswer(viewPage(runId, cancellable));
 }
 
 /** 202 for a cancel that was news, 200 for one that was not: the run has ended or was told before. */
