@@ -521,12 +521,20 @@ describe("the pages and scripts", () => {
     const answer = await ask(`/${run.runId}/view`);
     const policy = answer.headers["Content-Security-Policy"] ?? "";
     expect(policy).toContain("default-src 'none'");
-    const nonce = /script-src 'self' 'nonce-([^']+)'/.exec(policy)?.[1];
-    expect(answer.body).toContain(`<script type="module" nonce="${nonce}">`);
+    const nonce = /script-src 'nonce-([^']+)'/.exec(policy)?.[1];
+    expect(answer.body).toContain(`<script nonce="${nonce}" src="../-/panel.js"></script>`);
     expect(answer.body).toContain(run.runId);
     expect(answer.headers["Referrer-Policy"]).toBe("no-referrer");
+    expect(policy).toContain("require-trusted-types-for 'script'");
     const again = await ask(`/${run.runId}/view`);
     expect(again.headers["Content-Security-Policy"]).not.toBe(policy);
+  });
+
+  it("offers to cancel where somebody decides who may", async () => {
+    const run = await scene.run(1);
+    expect((await ask(`/${run.runId}/view`)).body).not.toContain("cancellable");
+    build({ authorize: () => true });
+    expect((await ask(`/${run.runId}/view`)).body).toContain(" standalone cancellable>");
   });
 
   it("serves the scripts that were built, and 404 for those that were not", async () => {

@@ -152,6 +152,18 @@ describe("the packed package", () => {
     expect(runInContext("typeof Livetail.LogPoller", page)).toBe("function");
   });
 
+  test("has a classic script for a page that defines the panel, leaves no name behind, and does nothing elsewhere", () => {
+    const script = readFileSync(join(installed, "dist/browser/panel.global.js"), "utf8");
+    const defined: string[] = [];
+    const elements = { get: () => undefined, define: (name: string) => defined.push(name) };
+    for (const globals of [{}, { HTMLElement: class {}, customElements: elements }]) {
+      const page = createContext({ ...globals });
+      runInContext(script, page);
+      expect(Object.keys(page)).toEqual(Object.keys(globals));
+    }
+    expect(defined).toEqual(["livetail-panel"]);
+  });
+
   test("says nothing of the machine that it was built on", () => {
     const places = [ROOT, homedir()].map((path) => path.replace(/\/*$/, "/")).filter((path) => path !== "/");
     const telling = filesBelow(installed).filter((file) => {

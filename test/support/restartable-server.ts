@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createNodeHandler } from "../../src/adapters/node.js";
+import type { Authorize } from "../../src/authorize.js";
 import type { Clock } from "../../src/clock.js";
 import { createLivetail, type Livetail } from "../../src/livetail.js";
 import { memoryStore } from "../../src/store/memory.js";
@@ -42,13 +43,18 @@ export interface RestartableOptions {
   clock?: Clock;
   /** Lines that are kept of a run. Default 1,000. */
   maxLines?: number;
+  /** Who may do what. Default: nobody may do more than read. */
+  authorize?: Authorize;
+  /** The page at every other path: its headers and its HTML. Default: an empty one. */
+  page?: { headers: Record<string, string>; html: string };
   /** Stands in front of livetail; answers itself, or calls `next`. */
   front?: (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
 }
 
 /** Starts it on a free port of 127.0.0.1. */
 export async function startRestartableServer(options: RestartableOptions = {}): Promise<RestartableServer> {
-  const { clock, front = (_request, _response, next) => next() } = options;
+  const { clock, authorize, front = (_request, _response, next) => next() } = options;
+  const page = options.page ?? { headers: {}, html: "<!doctype html><title>page</title>" };
   const limits = options.maxLines === undefined ? {} : { maxLines: options.maxLines };
   const quiet = { onError: () => {} };
   let store = memoryStore(limits);
@@ -59,12 +65,12 @@ export async function startRestartableServer(options: RestartableOptions = {}): 
   let server: Server;
 
   const start = async (): Promise<void> => {
-    serving = createLivetail({ store, ...(clock && { clock }), ...quiet });
+    serving = createLivetail({ store, ...(clock && { clock }), ...(authorize && { authorize }), ...quiet });
     const handler = createNodeHandler(serving, { mount: "/operations" });
     server = createServer((request, response) => {
       const { url = "/", headers } = request;
       if (!url.startsWith("/operations")) {
-        response.setHeader("Content-Type", "text/html").end("<!doctype html><title>page</title>");
+        response.writeHead(200, { "Content-Type": "text/html; charset=utf-8", ...page.headers }).end(page.html);
         return;
       }
       asked.push({ url, lastEventId: headers["last-event-id"]?.toString(), response });
