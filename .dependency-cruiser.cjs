@@ -74,7 +74,8 @@ const mayImport = {
   index: ["wiring", "serving", "reading", "writing", "stores", "seam", "values", "contract"],
   client: [],
   panel: [],
-  capture: ["writing", "values", "contract"],
+  // A transport in a worker thread has a livetail of its own.
+  capture: ["wiring", "writing", "values", "contract"],
   cli: [
     "index",
     "capture",
@@ -157,6 +158,7 @@ module.exports = {
       { dependencyTypesNot: ["type-only"] },
     ),
     onlyIn("only-capture-and-the-terminal-know-processes", ["^src/capture/", "^src/cli/"], "^(node:)?child_process$"),
+    onlyIn("only-capture-knows-other-loggers", ["^src/capture/"], "(^|/)(pino|winston|winston-transport|debug)(/|$)"),
     onlyIn("only-schema-knows-zod", ["^src/schema\\.ts$"], "(^|/)zod(/|$)"),
     onlyIn("only-the-sse-transport-knows-the-parser", ["^src/client/sse\\.ts$"], "(^|/)eventsource-parser(/|$)"),
     {

@@ -10,6 +10,11 @@ const library = [
   "src/client/index.ts",
   "src/client/sse.ts",
   "src/panel/index.ts",
+  "src/capture/child-process.ts",
+  "src/capture/console.ts",
+  "src/capture/debug.ts",
+  "src/capture/pino.ts",
+  "src/capture/winston.ts",
 ];
 
 /** Built aside and then put in the place of dist/, so that a livetail that runs out of it misses no file meanwhile. */

@@ -14,8 +14,16 @@ export interface LogSink {
   layer(name: string, status: LayerStatus, message?: string, metadata?: Record<string, unknown>): void;
 }
 
+/** Where lines go that somebody else made: another logger, a console, a program. None of the methods throws or waits. */
+export interface OutputSink {
+  /** Logs a line: text, an object with the fields of a structured line, or an Error. */
+  log(value: unknown, metadata?: Record<string, unknown>): void;
+  /** Logs a line that was printed, without its newline; a JSON object is kept as a structured line. */
+  logOutput(line: string, stream?: "stdout" | "stderr"): void;
+}
+
 /** The run that the code which is executing now belongs to. */
-export interface CurrentRun {
+export interface CurrentRun extends OutputSink {
   readonly id: string;
   readonly sink: LogSink;
 }

@@ -116,8 +116,8 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
     }
   }
 
-  /** Logs a line that a child process printed: a JSON object is kept as a structured line. */
-  logOutput(line: string, stream: "stdout" | "stderr"): void {
+  /** Logs a line that somebody printed (`stream`: where to): a JSON object is kept as a structured line. */
+  logOutput(line: string, stream?: "stdout" | "stderr"): void {
     const text = typeof line === "string" ? line : plainText(line, MAX_MESSAGE_LENGTH);
     this.writer.push(this.host.encoder.text(text, stream, (fields) => this.totals.count(fields)));
   }

@@ -48,10 +48,10 @@ export interface LineEncoder {
   /** Fields that many lines share, serialised once: hand the result to `message` or `event`. Lines' own fields win. */
   bindings(fields: Record<string, unknown>): string;
   /**
-   * A line that a child process printed, without its newline. A JSON object is stored as one, with a timestamp if
-   * it has none, and `stream`; `onFields` then gets its fields, so that nobody parses it again. Else it is a `message`.
+   * A line that somebody printed, without its newline. A JSON object is stored as one, with a timestamp if it has
+   * none, and `stream` if it is known; `onFields` then gets its fields, so that nobody parses it again. Else it is a `message`.
    */
-  text(line: string, stream: "stdout" | "stderr", onFields?: (fields: Record<string, unknown>) => void): string;
+  text(line: string, stream?: "stdout" | "stderr", onFields?: (fields: Record<string, unknown>) => void): string;
   /** The line that stands where lines are missing. */
   gap(dropped: number, reason: "burst" | "store_unavailable" | "store_lost"): string;
   /** Whether the line that `message` or `event` made last may tell of a call of a model; most lines do not. */
@@ -135,11 +135,10 @@ export function createLineEncoder(options: LineEncoderOptions = {}): LineEncoder
       if (fields !== undefined) onFields?.(fields);
       try {
         const w = start();
-        if (fields === undefined) {
-          return finish(w, `${head()},"message":${writeString(w, text)},"stream":"${stream}"`);
-        }
+        const from = stream === undefined ? "" : `,"stream":"${stream}"`;
+        if (fields === undefined) return finish(w, `${head()},"message":${writeString(w, text)}${from}`);
         const open = writeOwn(w, head(), "", fields, undefined);
-        return finish(w, Object.hasOwn(fields, "stream") ? open : `${open},"stream":"${stream}"`);
+        return finish(w, Object.hasOwn(fields, "stream") ? open : open + from);
       } catch {
         return UNWRITABLE;
       }

@@ -1,10 +1,10 @@
 import { PassThrough, Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { captureOutput, type OutputSink } from "../src/capture/child-process.js";
+import { type ChildOutputSink, captureOutput } from "../src/capture/child-process.js";
 import { settle } from "./support/hand-clock.js";
 
 /** A sink whose lines wait until the test stores them. */
-function createSink(): OutputSink & { lines: string[]; store(): void } {
+function createSink(): ChildOutputSink & { lines: string[]; store(): void } {
   const lines: string[] = [];
   let waiting = 0;
   let release: (() => void)[] = [];

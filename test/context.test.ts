@@ -3,7 +3,7 @@ import { expect, test, vi } from "vitest";
 import { type CurrentRun, currentRun, withRun } from "../src/context.js";
 
 function runNamed(id: string): CurrentRun {
-  return { id, sink: { write() {}, count() {}, layer() {} } };
+  return { id, sink: { write() {}, count() {}, layer() {} }, log() {}, logOutput() {} };
 }
 
 test("there is no current run outside of one", () => {

@@ -276,9 +276,10 @@ describe("without a sink", () => {
     const out: string[] = [];
     const logger = new StructuredLogger({ encoder, out: { write: (text) => out.push(text) } });
     const [a, b] = [recorder(), recorder()];
-    withRun({ id: "a", sink: a.sink }, () => {
+    const unused = { log() {}, logOutput() {} };
+    withRun({ id: "a", sink: a.sink, ...unused }, () => {
       logger.info("in_a");
-      withRun({ id: "b", sink: b.sink }, () => logger.layerStart("in_b"));
+      withRun({ id: "b", sink: b.sink, ...unused }, () => logger.layerStart("in_b"));
       logger.llmCallComplete({ backend: "x", costUsd: 1 });
     });
     logger.info("outside");

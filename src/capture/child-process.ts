@@ -3,7 +3,8 @@ import type { Readable } from "node:stream";
 import { createLineSplitter } from "./line-splitter.js";
 
 /** Where the lines go; a run is one. */
-export interface OutputSink {
+export interface ChildOutputSink {
+  /** Logs a line without its newline. */
   logOutput(line: string, stream: "stdout" | "stderr"): void;
   /** Lines that are not stored yet. */
   readonly waitingLines: number;
@@ -32,7 +33,11 @@ export interface ChildOutput {
  * Logs every line of `child`'s stdout and stderr to `sink`, in the order in which they are read. Resolves when both
  * have ended; destroy them to end it before. Never rejects.
  */
-export async function captureOutput(child: ChildOutput, sink: OutputSink, options: CaptureOptions = {}): Promise<void> {
+export async function captureOutput(
+  child: ChildOutput,
+  sink: ChildOutputSink,
+  options: CaptureOptions = {},
+): Promise<void> {
   const { onChunk, maxWaitingLines = 5000 } = options;
 
   const log = async (lines: Iterable<string>, stream: "stdout" | "stderr"): Promise<void> => {
