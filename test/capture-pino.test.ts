@@ -7,6 +7,7 @@ import livetailTransport, { livetailStream, runMixin } from "../src/capture/pino
 import { createLivetail } from "../src/livetail.js";
 import { capturedIn, poll, told } from "./support/captured.js";
 import { startRedis } from "./support/redis.js";
+import { until } from "./support/until.js";
 
 const redis = await startRedis();
 afterAll(() => redis.stop());
@@ -80,7 +81,7 @@ describe("the transport for pino", () => {
             await Promise.resolve();
           }
           await new Promise((resolve) => transport.flush(resolve));
-          while ((await poll(livetail, run.id)).next_index < 50) await run.flush();
+          await until(async () => (await poll(livetail, run.id)).next_index === 50, "the lines");
         }),
       ),
     );
