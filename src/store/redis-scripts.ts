@@ -193,10 +193,10 @@ if not (fence and acked and told and first and upto and logged and max_lines and
 end
 
 local meta = redis.call('HMGET', META, 'status', 'epoch', 'server', 'next', 'len', 'bytes', 'version', 'fence',
-  'owner', 'stalled_sweeps', 'cancel_requested', 'updated_at', 'max_lines', 'max_bytes',
-  'producers')
+  'owner', 'stalled_sweeps', 'cancel_requested', 'updated_at', 'max_lines', 'max_bytes', 'producers', 'lease_until')
 max_lines, max_bytes = cap(meta[13], max_lines), cap(meta[14], max_bytes)
-if redis.call('EXISTS', META) == 0 then return { 'GONE' } end
+-- A run of ours has a status; only of something else one has to ask.
+if not meta[1] and redis.call('EXISTS', META) == 0 then return { 'GONE' } end
 local status = meta[1] or 'running'
 local stored_have = redis.call('HGET', PRODUCERS, 'p:' .. producer)
 local have = integer(stored_have)
@@ -287,15 +287,17 @@ if start and status == 'queued' then
   redis.call('HSETNX', META, 'started_at', now)
   visible = true
 end
+local lease_until = meta[16] or 0
 if owner ~= '' and stored_owner == owner and not RELEASING then
-  redis.call('HSET', META, 'lease_until', now + lease_ms)
+  lease_until = now + lease_ms
   if count == 0 then redis.call('SET', OWNER, owner_text, 'PX', lease_ms) end
   if integer(meta[10]) ~= 0 then
     redis.call('HSET', META, 'stalled_sweeps', 0)
     visible = true
   end
 end
-redis.call('HSET', META, 'next', buffer.next, 'len', buffer.len, 'bytes', buffer.bytes, 'updated_at', now)
+redis.call('HSET', META, 'next', buffer.next, 'len', buffer.len, 'bytes', buffer.bytes, 'updated_at', now,
+  'lease_until', lease_until)
 -- TTLs: where a key came into being, at a heartbeat, and once a minute for a run whose writers have no lease.
 if count == 0 or not stored_have or buffer.length == 0 or now - integer(meta[12]) > 60000 then
   expire_all(open_ttl)
@@ -398,9 +400,9 @@ return answer()
 export const APPEND = `${PRELUDE}
 local RELEASING, CLOSING = false, false
 -- A layers key of another type is met here, before anything is written.
-local old_layers = redis.call('GET', LAYERS) or ''
+local layers, replaces = ARGV[#ARGV - 1], ARGV[#ARGV]
+local old_layers = layers ~= '' and redis.call('GET', LAYERS) or ''
 ${WRITE}
-local layers, replaces = ARGV[REST], ARGV[REST + 1]
 local other = false
 if layers ~= '' and layers ~= old_layers then
   if (old_layers == '' and '' or redis.sha1hex(old_layers)) == replaces then
