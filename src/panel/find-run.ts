@@ -6,7 +6,7 @@ const RETRY_MS = 2000;
 
 /**
  * Calls back with the id of the newest run of a subject, as soon as there is one; the server must allow listing.
- * Returns what ends the search. `onError` hears of the first failure of a series, with `fatal` when it is given up.
+ * Returns what ends the search. `onError` hears why it was given up: what may pass is tried again.
  */
 export function findRun(
   subjectId: string,
@@ -14,30 +14,26 @@ export function findRun(
   onFound: (runId: string) => void,
   onError: (error: ClientError) => void,
 ): () => void {
-  const url = `${client.endpointBase ?? "/operations"}/?subject_id=${encodeURIComponent(subjectId)}&limit=1`;
-  const ended = new AbortController();
-  let timer: ReturnType<typeof setTimeout>;
-  let told = false;
+  const url = `${client.endpointBase}/?subject_id=${encodeURIComponent(subjectId)}&limit=1`;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let ended = false;
   const look = async () => {
-    let failure: ClientError | undefined;
+    let delay = RETRY_MS;
     try {
-      const init = { signal: ended.signal };
-      const { runs } = await request<ListAnswer>(url, client, init, (response) => response.json());
-      if (ended.signal.aborted) return;
+      const { runs } = await request<ListAnswer>(url, client, {}, (response) => response.json());
+      if (ended) return;
       if (runs[0]) return onFound(runs[0].run_id);
-      told = false;
-    } catch (error) {
-      if (ended.signal.aborted) return;
-      failure = error as ClientError;
-      failure.fatal = failure.status >= 400 && failure.status < 500 && failure.status !== 429;
-      if (failure.fatal || !told) onError(failure);
-      told = true;
+    } catch (cause) {
+      const error = cause as ClientError;
+      error.fatal = /^4(?!29)/.test(`${error.status}`);
+      if (error.fatal && !ended) return onError(error);
+      delay += error.retryAfterMs;
     }
-    if (!failure?.fatal) timer = setTimeout(look, Math.max(RETRY_MS, failure?.retryAfterMs ?? 0));
+    if (!ended) timer = setTimeout(look, delay);
   };
   look();
   return () => {
-    ended.abort();
+    ended = true;
     clearTimeout(timer);
   };
 }

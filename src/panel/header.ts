@@ -2,6 +2,7 @@
 import { type BackendStat, type BackendStats, isTerminal } from "../protocol.js";
 import { count, duration, money, ticking } from "./amounts.js";
 import { button, element } from "./element.js";
+import { GLYPHS } from "./glyphs.js";
 import type { RunView } from "./run-watch.js";
 
 /** The head, to be shown anew whenever the view changes or a second has passed. */
@@ -9,9 +10,6 @@ export interface Header {
   readonly element: HTMLElement;
   show(view: RunView, paused: boolean): void;
 }
-
-/** Status → its glyph, so that it does not depend on colours. */
-const GLYPHS = { queued: "○", running: "◐", completed: "✓", failed: "✗", cancelled: "⊘" } as const;
 
 const CONNECTIONS = {
   connecting: "Connecting…",
@@ -34,6 +32,7 @@ export function createHeader(runId: string, onCancel: (() => void) | null): Head
   const connection = element("span", "connection");
   const elapsed = element("span", "elapsed");
   const owner = element("span", "owner");
+  const missing = element("span", "missing");
   const total = element("summary", "total");
   const table = element("table", "backends");
   const costs = element("details", "costs", { name: "menu" }, total, element("div", "menu", {}, table));
@@ -63,7 +62,7 @@ export function createHeader(runId: string, onCancel: (() => void) | null): Head
       "header",
       {},
       element("div", "head", {}, status, element("h2", "name", {}, operation, " ", subject), connection, cancel),
-      element("div", "facts", {}, elapsed, costs, owner),
+      element("div", "facts", {}, elapsed, costs, owner, missing),
       failure,
     ),
     show(view, paused) {
@@ -78,7 +77,7 @@ export function createHeader(runId: string, onCancel: (() => void) | null): Head
       cancel.hidden = !onCancel || !state || ended || !!cancelling;
 
       const reached = paused && view.connection === "live" ? "paused" : view.connection;
-      connection.dataset.connection = reached;
+      connection.dataset.state = reached;
       connection.textContent = CONNECTIONS[reached];
 
       const began = Date.parse(details?.started_at ?? details?.created_at ?? "");
@@ -91,10 +90,11 @@ export function createHeader(runId: string, onCancel: (() => void) | null): Head
             : ticking(Date.now() + view.skewMs - began);
 
       const { state: lives = "", id = "", attempt = 0 } = view.owner ?? {};
-      owner.dataset.owner = lives;
+      owner.dataset.state = lives;
       owner.textContent = ended || !lives ? "" : `owner ${lives}${attempt > 1 ? `, attempt ${attempt}` : ""}`;
       owner.title = id ?? "";
 
+      missing.textContent = view.missing > 0 ? `${count(view.missing, "line")} missing` : "";
       costs.hidden = !stats?.total.calls;
       if (stats && stats !== shownStats) {
         shownStats = stats;
@@ -112,10 +112,10 @@ export function createHeader(runId: string, onCancel: (() => void) | null): Head
 }
 
 /** A sum in words: what is not priced is never shown as if it were free. */
-function costOf({ calls, errors, cost_usd, unpriced_calls: unpriced }: BackendStat): Node[] {
+function costOf({ calls, errors, cost_usd, unpriced_calls: unpriced }: BackendStat): (Node | string)[] {
   const amount = element("b", "amount", {}, calls > unpriced ? money(cost_usd) : "unpriced");
-  const parts = [amount, element("span", "", {}, count(calls, "call"))];
-  if (errors > 0) parts.push(element("span", "errors", {}, count(errors, "error")));
+  const parts: (Node | string)[] = [amount, ` ${count(calls, "call")} `];
+  if (errors > 0) parts.push(element("span", "errors", {}, count(errors, "error")), " ");
   if (unpriced > 0 && unpriced < calls) parts.push(element("span", "unpriced", {}, `${unpriced} unpriced`));
   return parts;
 }

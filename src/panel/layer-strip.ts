@@ -2,6 +2,7 @@
 import type { Layer, LayerMap } from "../protocol.js";
 import { duration, ticking } from "./amounts.js";
 import { button, element } from "./element.js";
+import { GLYPHS } from "./glyphs.js";
 
 /** The strip, to be shown anew whenever a layer changes or a second has passed. */
 export interface LayerStrip {
@@ -10,60 +11,43 @@ export interface LayerStrip {
   show(layers: LayerMap, now: number): void;
 }
 
-const GLYPHS = { pending: "○", running: "◐", success: "✓", failed: "✗", skipped: "⤼" } as const;
-
 /** Makes the strip; `onJump` is called with the name of a layer that was clicked. */
 export function createLayerStrip(onJump: (name: string) => void): LayerStrip {
-  const list = element("ol", "layers", { ariaLabel: "Layers", hidden: true });
-  const chips = new Map<string, Chip>();
-  let shownOrder = "";
+  const list = element("ol", "layers", { ariaLabel: "Layers" });
+  const chips = new Map<string, HTMLElement>();
   return {
     element: list,
     show(layers, now) {
       const sorted = Object.entries(layers).sort(([, a], [, b]) => a.order - b.order);
+      let news: HTMLElement | undefined;
       const shown = sorted.map(([name, layer]) => {
-        const chip = chips.get(name) ?? createChip(name, onJump);
+        const chip = chips.get(name) ?? button("layer", "", () => onJump(name));
         chips.set(name, chip);
-        return { chip, news: chip.show(layer, now) };
+        if (chip.dataset.status !== layer.status && /running|failed/.test(layer.status)) news = chip;
+        showLayer(chip, name, layer, now);
+        return chip;
       });
       // What stays in its place keeps the focus.
-      const order = JSON.stringify(sorted.map(([name]) => name));
-      if (order !== shownOrder) list.replaceChildren(...shown.map(({ chip }) => chip.item));
-      shownOrder = order;
-      list.hidden = sorted.length === 0;
+      if (list.childElementCount !== shown.length) {
+        list.replaceChildren(...shown.map((chip) => element("li", "", {}, chip)));
+      }
       // The layer that has just begun or failed is seen, however many there are.
-      const item = shown.findLast(({ news }) => news)?.chip.item;
-      if (item) list.scrollTo(item.offsetLeft - list.clientWidth / 2, item.offsetTop - list.offsetTop);
+      if (news) list.scrollTo(news.offsetLeft - list.clientWidth / 2, news.offsetTop - list.offsetTop);
     },
   };
 }
 
-interface Chip {
-  readonly item: HTMLElement;
-  /** True when the layer has just begun or failed. */
-  show(layer: Layer, now: number): boolean;
-}
-
-function createChip(name: string, onJump: (name: string) => void): Chip {
-  const glyph = element("span", "glyph");
-  const progress = element("span", "progress");
-  const jump = button("layer", "", () => onJump(name));
-  jump.append(glyph, element("bdi", "", {}, name), progress);
-  return {
-    item: element("li", "", {}, jump),
-    show({ status, message = "", current = 0, total, started_at, duration_ms }, now) {
-      const news = jump.dataset.status !== status && /running|failed/.test(status);
-      jump.dataset.status = status;
-      jump.title = `${status} ${message}`;
-      glyph.textContent = GLYPHS[status];
-      glyph.role = "img";
-      glyph.ariaLabel = status;
-      const running = status === "running";
-      const steps = total && (running || status === "failed") ? `${current}/${total}` : "";
-      const passed = running && started_at ? ticking(now - Date.parse(started_at)) : "";
-      progress.textContent = `${steps} ${duration_ms === undefined ? passed : duration(duration_ms)}`;
-      jump.style.setProperty("--done", `${running && total ? (100 * current) / total : 0}%`);
-      return news;
-    },
-  };
+function showLayer(chip: HTMLElement, name: string, layer: Layer, now: number): void {
+  const { status, message = "", current = 0, total, started_at, duration_ms } = layer;
+  const running = status === "running";
+  const steps = total && (running || status === "failed") ? `${current}/${total} ` : "";
+  const passed = running && started_at ? ticking(now - Date.parse(started_at)) : "";
+  chip.dataset.status = status;
+  chip.title = `${status} ${message}`;
+  chip.style.setProperty("--done", `${running && total ? (100 * current) / total : 0}%`);
+  chip.replaceChildren(
+    element("span", "glyph", { role: "img", ariaLabel: status }, GLYPHS[status]),
+    element("bdi", "", {}, name),
+    element("span", "progress", {}, steps + (duration_ms === undefined ? passed : duration(duration_ms))),
+  );
 }

@@ -15,15 +15,17 @@ export type LivetailPanelEvents = { [Name in keyof PanelEvents as `livetail-${Na
 // Where there is no page the class can be imported, and nothing can be made of it.
 const Base: typeof HTMLElement = globalThis.HTMLElement ?? (Object as never);
 
-/** Properties that a page may have set before the element was defined. */
-const EARLY = ["src", "runId", "subjectId", "cancellable", "standalone", "options"] as const;
+/** Property → attribute. */
+const REFLECTED = { src: "src", runId: "run-id", subjectId: "subject-id" } as const;
 
 /**
  * `<livetail-panel src="/operations" run-id="…">`: a run, live. With `subject-id` in place of `run-id` it is the
- * latest run of that subject, waited for if there is none. It fills the height that the page gives it.
+ * latest run of that subject, waited for if there is none. With `cancellable` it has a button that cancels the run;
+ * with `standalone` the page is about this run alone: its fragment names lines (`#L10-L20`), and the keys work wherever
+ * the focus is.
  */
 export class LivetailPanel extends Base {
-  static readonly observedAttributes = ["src", "run-id", "subject-id", "cancellable", "standalone"];
+  static readonly observedAttributes: string[] = Object.values(REFLECTED);
 
   #options: PanelOptions = {};
   #panel: RunPanel | undefined;
@@ -32,43 +34,23 @@ export class LivetailPanel extends Base {
   #due = false;
 
   /** Where the handler is mounted. Default `/operations`. */
-  get src(): string {
-    return this.getAttribute("src") ?? "/operations";
-  }
-  set src(url: string) {
-    this.setAttribute("src", url);
-  }
-
+  declare src: string;
   /** The run; "" for none. */
-  get runId(): string {
-    return this.getAttribute("run-id") ?? "";
-  }
-  set runId(id: string) {
-    this.setAttribute("run-id", id);
-  }
-
+  declare runId: string;
   /** The subject whose latest run is shown, where no run is named; the server must allow listing. */
-  get subjectId(): string {
-    return this.getAttribute("subject-id") ?? "";
-  }
-  set subjectId(id: string) {
-    this.setAttribute("subject-id", id);
-  }
+  declare subjectId: string;
 
-  /** Whether there is a button that cancels the run; the server must allow cancelling. */
-  get cancellable(): boolean {
-    return this.hasAttribute("cancellable");
-  }
-  set cancellable(on: boolean) {
-    this.toggleAttribute("cancellable", on);
-  }
-
-  /** Whether the page is about this panel alone: its fragment names lines (`#L10-L20`), and keys work everywhere. */
-  get standalone(): boolean {
-    return this.hasAttribute("standalone");
-  }
-  set standalone(on: boolean) {
-    this.toggleAttribute("standalone", on);
+  static {
+    for (const [name, attribute] of Object.entries(REFLECTED)) {
+      Object.defineProperty(LivetailPanel.prototype, name, {
+        get(this: LivetailPanel) {
+          return this.getAttribute(attribute) ?? "";
+        },
+        set(this: LivetailPanel, value: string) {
+          this.setAttribute(attribute, value);
+        },
+      });
+    }
   }
 
   /** Headers, credentials, `fetch` and the transport of its requests. Setting it begins anew. */
@@ -80,19 +62,11 @@ export class LivetailPanel extends Base {
     this.#beginSoon();
   }
 
-  /** Asks the run to stop. Rejects with a client error, and with a TypeError where no run is shown. */
-  async cancel(): Promise<void> {
-    if (!this.#panel) throw new TypeError("There is no run yet.");
-    await this.#panel.cancel();
-  }
-
   connectedCallback(): void {
-    for (const name of EARLY) {
-      if (Object.hasOwn(this, name)) {
-        const value = this[name];
-        Reflect.deleteProperty(this, name);
-        Object.assign(this, { [name]: value });
-      }
+    // What a page set before the element was defined hides what the class has.
+    for (const name of [...Object.keys(REFLECTED), "options"]) {
+      const early = Object.getOwnPropertyDescriptor(this, name);
+      if (early && Reflect.deleteProperty(this, name)) Reflect.set(this, name, early.value);
     }
     // One that was moved goes on.
     if (this.#panel) this.#start(this.#panel);
@@ -126,7 +100,7 @@ export class LivetailPanel extends Base {
     const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [panelStyle()];
     const { runId, subjectId } = this;
-    const client = { ...this.#options, endpointBase: this.src.replace(/\/$/, "") };
+    const client = { ...this.#options, endpointBase: (this.src || "/operations").replace(/\/$/, "") };
     const blank = element("p", "blank", {}, "Waiting for a run…");
     root.replaceChildren(blank);
     if (runId) this.#show(root, runId, client);
@@ -140,8 +114,13 @@ export class LivetailPanel extends Base {
   }
 
   #show(root: ShadowRoot, runId: string, client: PanelOptions & ClientOptions): void {
-    const { cancellable, standalone } = this;
-    const panel = createRunPanel({ runId, client, cancellable, standalone, report: this.#report });
+    const panel = createRunPanel({
+      runId,
+      client,
+      cancellable: this.hasAttribute("cancellable"),
+      standalone: this.hasAttribute("standalone"),
+      report: this.#report,
+    });
     this.#panel = panel;
     root.replaceChildren(...panel.nodes);
     this.#start(panel);
@@ -151,8 +130,9 @@ export class LivetailPanel extends Base {
     this.#page = new AbortController();
     const { signal } = this.#page;
     const keys = (event: Event) => handleKey(event as KeyboardEvent, panel.keys);
-    (this.standalone ? document : this).addEventListener("keydown", keys, { signal });
-    if (this.standalone) {
+    const standalone = this.hasAttribute("standalone");
+    (standalone ? document : this).addEventListener("keydown", keys, { signal });
+    if (standalone) {
       const go = () => panel.goTo(location.hash);
       addEventListener("hashchange", go, { signal });
       go();

@@ -32,8 +32,6 @@ export interface RunPanel {
   start(): void;
   /** Ends requests and timers; what is shown stays. */
   stop(): void;
-  /** Asks the run to stop; resolves when the server has taken it, rejects with a client error. */
-  cancel(): Promise<void>;
   /** Goes to the lines that a fragment names, as soon as they are there. */
   goTo(hash: string): void;
   /** Stops for good. */
@@ -99,19 +97,15 @@ export function createRunPanel({ runId, client, cancellable, standalone, report 
     "chosen",
     { hidden: true },
     chosenText,
-    button("button", "Copy", async () => say(await copyText(list.copyText()))),
     button("button", "Copy link", async () => say(await copyText(new URL(`${url}/view${link}`, location.href).href))),
     button("button", "✕", () => list.clearSelection(), "Choose no lines"),
   );
 
-  const cancel = async () => {
-    await request(`${url}/cancel`, client, { method: "POST" }, async () => {});
-    watch.refresh();
-  };
-  const header = createHeader(
-    runId,
-    cancellable ? () => cancel().catch((error: ClientError) => say(error.message)) : null,
-  );
+  const cancel = () =>
+    request(`${url}/cancel`, client, { method: "POST" }, async () => watch.refresh()).catch((error: ClientError) =>
+      say(error.message),
+    );
+  const header = createHeader(runId, cancellable ? cancel : null);
   const strip = createLayerStrip((name) => {
     if (!list.jumpToLayer(name)) say("No line of this layer is shown");
   });
@@ -187,7 +181,6 @@ export function createRunPanel({ runId, client, cancellable, standalone, report 
       tick = setInterval(show, 1000);
     },
     stop,
-    cancel,
     goTo(hash) {
       awaited = parseLineLink(hash);
       arrive();
@@ -201,11 +194,9 @@ export function createRunPanel({ runId, client, cancellable, standalone, report 
 
 /** What a screen reader is told: where the run stands, without its lines. */
 function summaryOf({ status, layers, connection, completion, refusal }: RunView): string {
-  const parts = [refusal?.message ?? `Run ${status ?? "awaited"}`];
-  if (/^(re|off)/.test(connection)) parts.push(connection);
+  const parts = [`Run ${status ?? "awaited"}`, connection, refusal?.message ?? completion?.error ?? []].flat();
   for (const [name, layer] of Object.entries(layers)) {
     if (/running|failed/.test(layer.status)) parts.push(`${name} ${layer.status}`);
   }
-  if (completion?.error) parts.push(completion.error);
   return parts.join(", ");
 }

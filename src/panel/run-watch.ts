@@ -27,6 +27,8 @@ export interface RunView {
   layers: LayerMap;
   stats?: BackendStats;
   owner?: OwnerInfo;
+  /** Lines that existed and can no longer be had. */
+  missing: number;
   /** The final state, once there is one. */
   completion?: Completion;
   connection: Connection;
@@ -67,8 +69,6 @@ export interface RunWatch {
   refresh(): void;
 }
 
-const RETRY_MS = 2000;
-
 /** Makes the watch of a run; nothing is asked for before `start()`. `onChange` is called when the view has changed. */
 export function watchRun(
   runId: string,
@@ -77,17 +77,18 @@ export function watchRun(
   hear: Hear,
 ): RunWatch {
   const { fetch: send = globalThis.fetch } = options;
-  const view: RunView = { layers: {}, connection: "connecting", skewMs: 0 };
+  const view: RunView = { layers: {}, missing: 0, connection: "connecting", skewMs: 0 };
   let lines: LogEntry[] = [];
   let session: AbortController | undefined;
-  let retry: ReturnType<typeof setTimeout> | undefined;
 
   const change = (part: Partial<RunView>) => {
     Object.assign(view, part);
     onChange();
   };
   const connect = (connection: Connection) => {
-    if (connection !== view.connection && !view.completion && !view.refusal) change({ connection });
+    if (connection === view.connection || view.completion || view.refusal) return;
+    change({ connection });
+    if (connection === "live" && view.status) refresh();
   };
   const lose = () => connect(navigator.onLine ? "reconnecting" : "offline");
 
@@ -116,17 +117,12 @@ export function watchRun(
     lines = [];
     if (entries.length > 0) hear("log", entries);
   };
-  const refresh = async () => {
-    clearTimeout(retry);
-    const asking = session;
-    try {
-      const details = await fetchStatus(runId, watched);
-      if (asking === session) change({ details });
-    } catch {
-      // The poller reports what is wrong; here it is only tried again.
-      if (asking && asking === session && !view.refusal) retry = setTimeout(refresh, RETRY_MS);
-    }
-  };
+  // The poller reports what is wrong, and it is tried again when the connection is back.
+  const refresh = () =>
+    fetchStatus(runId, watched).then(
+      (details) => change({ details }),
+      () => {},
+    );
 
   const poller = new LogPoller(runId, {
     ...watched,
@@ -137,10 +133,12 @@ export function watchRun(
     },
     onGap(gap) {
       flush();
+      change({ missing: view.missing + gap.lost });
       hear("gap", gap);
     },
     onReset(reset) {
       flush();
+      change({ missing: 0 });
       hear("reset", reset);
     },
     onStatus(status) {
@@ -174,7 +172,6 @@ export function watchRun(
     stop() {
       session?.abort();
       session = undefined;
-      clearTimeout(retry);
       poller.stop();
     },
     refresh,
