@@ -53,6 +53,11 @@ export function predict({ run, line, event }: UnitCosts, load: Load): Costs {
   );
 }
 
+/** How many runs of a kind can be had for a share of a core, by a figure that is CPU time in microseconds. */
+export function capacity(costs: UnitCosts, kind: Omit<Load, "runs">, figure: string, share: number): number {
+  return Math.floor((share * 1e6) / (predict(costs, { ...kind, runs: 1 })[figure] ?? Number.NaN));
+}
+
 function linesOf({ runs, linesPerSecond }: Load): number {
   return runs * linesPerSecond;
 }

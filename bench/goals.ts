@@ -9,7 +9,10 @@ export type Goal = {
   figure?: string;
   /** The row of whose same figure it is a multiple. Left out: the figure as it is. */
   of?: string;
-} & ({ atLeast: number } | { atMost: number });
+} & Bound;
+
+/** Where the figure has to lie. */
+type Bound = { atLeast: number } | { atMost: number } | { between: readonly [low: number, high: number] };
 
 /** A goal with what was measured. */
 export interface Verdict {
@@ -24,8 +27,14 @@ export function judge(goals: readonly Goal[], rows: readonly (Result | Figure)[]
   return goals.map((goal) => {
     const { row, figure = "ratio", of } = goal;
     const value = medianOf(rows, row, figure) / (of === undefined ? 1 : medianOf(rows, of, figure));
-    return { goal, value, met: "atLeast" in goal ? value >= goal.atLeast : value <= goal.atMost };
+    return { goal, value, met: holds(goal, value) };
   });
+}
+
+function holds(bound: Bound, value: number): boolean {
+  if ("atLeast" in bound) return value >= bound.atLeast;
+  if ("atMost" in bound) return value <= bound.atMost;
+  return value >= bound.between[0] && value <= bound.between[1];
 }
 
 /** The figures of a row by their names, whichever kind of row it is. */

@@ -40,7 +40,10 @@ const asTables = !values.json && !values.markdown && values.from === undefined;
 const report = values.from === undefined ? await measure() : (JSON.parse(readFileSync(values.from, "utf8")) as Report);
 if (values.json) console.log(JSON.stringify(report, null, 2));
 if (values.markdown) console.log(markdownOf(report));
-if (values.readme) writeFileSync(README, withMarkdown(readFileSync(README, "utf8"), report));
+if (values.readme && report.scenarios.length < SCENARIOS.length) {
+  console.error("The README shows all scenarios: the report has to have them.");
+  process.exitCode = 1;
+} else if (values.readme) writeFileSync(README, withMarkdown(readFileSync(README, "utf8"), report));
 if (asTables) {
   const { machine, quick, scenarios } = report;
   const seconds = scenarios.reduce((sum, scenario) => sum + scenario.seconds, 0);

@@ -15,7 +15,8 @@ export function spreadText({ median, low, high }: Spread): string {
 
 /** "≥ 0.8 of the yardstick" and the like. */
 export function boundText(goal: Goal): string {
-  return "atLeast" in goal ? `≥ ${round(goal.atLeast)}` : `≤ ${round(goal.atMost)}`;
+  if ("atLeast" in goal) return `≥ ${round(goal.atLeast)}`;
+  return "atMost" in goal ? `≤ ${round(goal.atMost)}` : goal.between.map(round).join(" to ");
 }
 
 /** What of the row a goal is about. */

@@ -62,6 +62,17 @@ describe("a goal", () => {
     expect(met({ row: "ours", figure: "p50", of: "ceiling", atMost: 1.4 }, FIGURES)).toEqual([1.5, false]);
   });
 
+  test("may be a range, both ends of which belong to it", () => {
+    for (const [low, high, holds] of [
+      [3, 4, true],
+      [2, 3, true],
+      [3.1, 4, false],
+      [2, 2.9, false],
+    ] as const) {
+      expect(met({ row: "ours", figure: "cpuMicros", between: [low, high] })).toEqual([3, holds]);
+    }
+  });
+
   test("of nothing at all is met by nothing at all", () => {
     expect(met({ row: "ours", figure: "commands", atMost: 0 }, FIGURES)).toEqual([0, true]);
   });
@@ -84,6 +95,12 @@ const goals: Goal[] = [
   { row: "ours", atLeast: 0.75 },
   { row: "ours", figure: "perSecond", of: "theirs", atLeast: 10 },
 ];
+const fleetFigures = (micros: number): Figure["figures"] => ({
+  commands: steady(1),
+  "Redis CPU µs": steady(micros),
+  "writer CPU µs": steady(micros / 2),
+  "server CPU µs": steady(micros * 2),
+});
 const report: Report = {
   machine: { date: "2026-01-14", cores: 2, cpu: "A | B", node: "20.20.2", redis: "Redis 7.0.15" },
   command: "npm run bench -- --quick",
@@ -96,6 +113,17 @@ const report: Report = {
       seconds: 1,
       rows: FIGURES,
       verdicts: judge([{ row: "ours", figure: "p50", atMost: 4 }], FIGURES),
+    },
+    {
+      name: "model",
+      about: "What a fleet costs.",
+      seconds: 1,
+      rows: [
+        { name: "an open run that is viewed, for a second", figures: fleetFigures(0) },
+        { name: "a line, alone in its batch", figures: fleetFigures(200) },
+        { name: "an event, that is a line to a viewer", figures: fleetFigures(10) },
+      ],
+      verdicts: [],
     },
   ],
 };
@@ -117,7 +145,7 @@ describe("a report", () => {
       "2026-01-14 by `npm run bench -- --quick` on 2 cores of A | B, Node 20.20.2, Redis 7.0.15; 2 of 3 goals met.",
     );
     expect(text).toContain("quick run");
-    expect(text.split("\n").slice(-3)).toEqual([
+    expect(text.split("\n").filter((line) => /^\| (race|delay) /.test(line))).toEqual([
       "| race | ours | 800 (700 to 850) laps/s | 3 | ceiling | 0.8 | ≥ 0.75 | met |",
       "| race | ours | 800 (700 to 850) laps/s | 3 | theirs | 8 | ≥ 10 | **missed** |",
       "| delay | ours | 3 (2 to 5) p50 |  |  |  | ≤ 4 | met |",
@@ -125,16 +153,26 @@ describe("a report", () => {
     expect(markdownOf({ ...report, quick: false })).not.toContain("quick run");
   });
 
+  test("as Markdown says how many runs a core carries", () => {
+    const text = markdownOf(report);
+    expect(text).toContain("| a line, alone in its batch | 1 | 200 | 100 | 400 |");
+    // 600,000 µs / (lines × 200 µs + lines × viewers × 10 µs)
+    expect(text).toContain("| runs, of a Redis | 2,600 | 260 | 50 |");
+    expect(text).toContain("| runs, of a process that writes | 5,200 | 520 | 100 |");
+  });
+
   test("takes the place of the last one in the README, again and again", () => {
-    const readme =
-      "# x\n\n<!-- made by `npm run bench -- --readme` -->\nold\n<!-- end of what the bench made -->\n\nrest\n";
+    const place = (name: string): string =>
+      `<!-- ${name}: made by \`npm run bench -- --readme\` -->\nold\n<!-- end of ${name} -->`;
+    const readme = `# x\n\n${place("goals")}\nbetween\n${place("fleet")}\n\nrest\n`;
     const once = withMarkdown(readme, report);
-    expect(once).toContain(markdownOf(report));
+    for (const line of markdownOf(report).split("\n")) expect(once).toContain(line);
     expect(once).not.toContain("old");
+    expect(once).toContain("-->\nbetween\n<!--");
     expect(once.startsWith("# x\n\n<!--")).toBe(true);
     expect(once.endsWith("-->\n\nrest\n")).toBe(true);
     expect(withMarkdown(once, report)).toBe(once);
-    expect(() => withMarkdown("# x\n", report)).toThrow("has no");
+    expect(() => withMarkdown(place("goals"), report)).toThrow("has no");
   });
 
   test("is the same after it was written down as JSON", () => {
