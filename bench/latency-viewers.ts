@@ -7,13 +7,15 @@ import { LogPoller } from "livetail/client";
 import { sseTransport } from "livetail/client/sse";
 import { createResumableStreamContext } from "resumable-stream/ioredis";
 import type { TestRedis } from "../test/support/redis.js";
-import { startHelper } from "./helper-process.js";
+import { type HelperProcess, startHelper } from "./helper-process.js";
 import type { PollServerReady, PollServerRole } from "./poll-server.js";
 
 /** Calls `onMessage` with each line's message, in the order in which they come. Resolves when it listens. */
 export type Watch = (redis: TestRedis, id: string, onMessage: (message: string) => void) => Promise<Watching>;
 
 export interface Watching {
+  /** The process that serves, where there is one between. */
+  server?: HelperProcess;
   stop(): unknown;
 }
 
@@ -68,6 +70,7 @@ export const streamRun: Watch = async (redis, id, onMessage) => {
   poller.start();
   await listening;
   return {
+    server,
     stop() {
       poller.stop();
       server.stop();

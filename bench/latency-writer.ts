@@ -4,6 +4,7 @@ import { Queue } from "bullmq";
 import { Redis } from "ioredis";
 import { createLivetail } from "livetail";
 import { createResumableStreamContext } from "resumable-stream/ioredis";
+import { ownCpu } from "./cpu-time.js";
 import { type StampedLine, stampedLine } from "./stamped-line.js";
 
 /** How lines get from one process to the other. */
@@ -116,7 +117,11 @@ const PREPARE: Record<LatencyWay, (id: string, redisUrl: string) => Promise<Send
 let sender: Sender | null = null;
 
 process.on("disconnect", () => process.exit(0));
-process.on("message", async (order: WriterOrder) => {
+process.on("message", async (order: WriterOrder | "cpu") => {
+  if (order === "cpu") {
+    process.send?.(ownCpu());
+    return;
+  }
   if (order.kind === "prepare") sender = await PREPARE[order.way](order.id, order.redisUrl);
   else if (order.kind === "send") await send(order);
   else await sender?.end();

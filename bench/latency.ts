@@ -2,6 +2,7 @@
 import { strictEqual } from "node:assert";
 import type { TestRedis } from "../test/support/redis.js";
 import { until } from "../test/support/until.js";
+import { helperCpu, ownCpu, perUnit, redisCpu, startCpu } from "./cpu-time.js";
 import { type HelperProcess, startHelper } from "./helper-process.js";
 import { followRun, pollList, queueEvents, resumeStream, streamRun, subscribe, type Watch } from "./latency-viewers.js";
 import type { LatencyWay, WriterAnswer, WriterOrder } from "./latency-writer.js";
@@ -27,7 +28,7 @@ const BUSY = 10_000;
 
 export const latency: Scenario = {
   name: "latency",
-  about: `From the log call to the callback in another process, in ms: at ${IDLE} and at ${BUSY} lines/s.`,
+  about: `From the log call to the callback in another process, in ms: at ${IDLE} and at ${BUSY} lines/s, with the CPU time of a line at the latter.`,
   goals: [
     { row: SSE_VIEWER, figure: "p50", of: CEILING, atMost: 3 },
     { row: SSE_VIEWER, figure: "p99", atMost: 20 },
@@ -38,12 +39,13 @@ export const latency: Scenario = {
     const measured = CONTENDERS.map(({ name, way, watch }) => ({
       name,
       async measure() {
-        const { idle, busy } = await measure(redis, way, watch, seconds);
+        const { idle, busy, cpu } = await measure(redis, way, watch, seconds);
         return {
           p50: percentile(idle, 0.5),
           p99: percentile(idle, 0.99),
           [`p50 at ${BUSY}/s`]: percentile(busy, 0.5),
           [`p99 at ${BUSY}/s`]: percentile(busy, 0.99),
+          ...Object.fromEntries(Object.entries(cpu).map(([who, micros]) => [`${who} µs`, micros])),
         };
       },
     }));
@@ -51,13 +53,13 @@ export const latency: Scenario = {
   },
 };
 
-/** Latencies in ms. Every line comes once and in order; the first of each pace only warm up. */
+/** Latencies in ms, and the CPU time of a line at the busy pace. Every line comes once and in order; the first of each pace only warm up. */
 async function measure(
   redis: TestRedis,
   way: LatencyWay,
   watch: Watch,
   seconds: number,
-): Promise<{ idle: number[]; busy: number[] }> {
+): Promise<{ idle: number[]; busy: number[]; cpu: Record<string, number> }> {
   const writer = startHelper("./latency-writer.ts");
   const order = (what: WriterOrder): Promise<WriterAnswer> => writer.ask<WriterAnswer>(what);
   try {
@@ -75,11 +77,18 @@ async function measure(
       sendAll(writer, latencies, { count, perSecond });
     await send(BUSY / 2, BUSY);
     const idle = await send(IDLE * 2 * seconds, IDLE);
+    const stopCpu = await startCpu<string>({
+      writer: helperCpu(writer),
+      viewer: ownCpu,
+      ...(watching.server && { server: helperCpu(watching.server) }),
+      Redis: redisCpu(redis),
+    });
     const busy = await send(BUSY * seconds, BUSY);
+    const cpu = perUnit(await stopCpu(), busy.length);
     strictEqual(wrong, "", "every line comes once and in order");
     await order({ kind: "end" });
     await watching.stop();
-    return { idle, busy };
+    return { idle, busy, cpu };
   } finally {
     writer.stop();
   }
