@@ -26,9 +26,15 @@ export interface Verdict {
 export function judge(goals: readonly Goal[], rows: readonly (Result | Figure)[]): Verdict[] {
   return goals.map((goal) => {
     const { row, figure = "ratio", of } = goal;
-    const value = medianOf(rows, row, figure) / (of === undefined ? 1 : medianOf(rows, of, figure));
+    const own = medianOf(rows, row, figure);
+    const value = of === undefined ? own : multiple(own, medianOf(rows, of, figure));
     return { goal, value, met: holds(goal, value) };
   });
+}
+
+/** Nothing at all is as much as nothing at all. */
+function multiple(own: number, other: number): number {
+  return own === 0 && other === 0 ? 1 : own / other;
 }
 
 function holds(bound: Bound, value: number): boolean {

@@ -75,6 +75,7 @@ describe("a goal", () => {
 
   test("of nothing at all is met by nothing at all", () => {
     expect(met({ row: "ours", figure: "commands", atMost: 0 }, FIGURES)).toEqual([0, true]);
+    expect(met({ row: "ours", figure: "commands", of: "ours", atMost: 1 }, FIGURES)).toEqual([1, true]);
   });
 
   test("that nobody measures is a mistake, not a goal that is met", () => {
