@@ -71,6 +71,7 @@ export async function measureInRounds(contenders: readonly Contender[], rounds: 
     const all = measured[at] ?? [];
     const speeds = speedsOf(at);
     const beside = contenders.findIndex((contender) => contender.name === yardstick);
+    if (beside === -1) throw new Error(`"${name}" is measured by "${yardstick}", which is no contender.`);
     const [cpuMicros, besideMicros] = [costOf(at), costOf(beside)];
     const others = all.flatMap(({ otherMicros }) => (otherMicros === undefined ? [] : [otherMicros]));
     const otherMicros = Object.keys(others[0] ?? {}).map((who) => [who, median(others.map((one) => one[who] ?? 0))]);
