@@ -2,7 +2,8 @@
  * `npm run bench -- [scenario…] [options]`: each scenario compares contenders on this machine, and judges its goals.
  *
  *   --quick        fewer and shorter rounds: a look, not a measurement
- *   --json         one report in place of tables; `--from FILE` takes such a report in place of measuring
+ *   --json         one report in place of tables
+ *   --from FILE    takes such a report in place of measuring, and judges it anew
  *   --markdown     the README's table in place of tables
  *   --readme       writes that table into README.md
  */
@@ -37,7 +38,8 @@ if (unknown.length > 0) {
 /** Tables are printed as they come; the rest at the end, alone. */
 const asTables = !values.json && !values.markdown && values.from === undefined;
 
-const report = values.from === undefined ? await measure() : (JSON.parse(readFileSync(values.from, "utf8")) as Report);
+const report =
+  values.from === undefined ? await measure() : judgedAnew(JSON.parse(readFileSync(values.from, "utf8")) as Report);
 if (values.json) console.log(JSON.stringify(report, null, 2));
 if (values.markdown) console.log(markdownOf(report));
 if (values.readme && report.scenarios.length < SCENARIOS.length) {
@@ -49,6 +51,12 @@ if (asTables) {
   const seconds = scenarios.reduce((sum, scenario) => sum + scenario.seconds, 0);
   console.log(`\n${goalsMet(report)}, in ${round(seconds / 60)} minutes${quick ? ": a quick look" : ""}.`);
   console.log(`${machine.cores} cores of ${machine.cpu}, Node ${machine.node}, ${machine.redis}.`);
+}
+
+/** What was measured, with what the goals are by now. */
+function judgedAnew(old: Report): Report {
+  const goalsOf = (name: string) => SCENARIOS.find((scenario) => scenario.name === name)?.goals ?? [];
+  return { ...old, scenarios: old.scenarios.map((one) => ({ ...one, verdicts: judge(goalsOf(one.name), one.rows) })) };
 }
 
 async function measure(): Promise<Report> {

@@ -45,6 +45,10 @@ describe("rounds", () => {
     ]);
   });
 
+  test("refuse a yardstick that is no contender", async () => {
+    await expect(measureInRounds([contender("a", [1, 1], [], "b")], 1)).rejects.toThrow("is no contender");
+  });
+
   test("end when a contender finds that something wrong was delivered", async () => {
     const wrong = { name: "a", measure: () => Promise.reject(new Error("Line 3 is missing.")) };
     await expect(measureInRounds([wrong], 3)).rejects.toThrow("Line 3 is missing.");
