@@ -53,10 +53,11 @@ async function poll({ handler }: Livetail, { runId, query, count }: PollOrder): 
     looks.push((process.memoryUsage().heapUsed - before) / batch);
     done += batch;
     if (done < count) continue;
-    if (answer.status !== 200 || typeof answer.body !== "string")
-      throw new Error(`A poll was answered ${answer.status}.`);
+    const { status, body } = answer;
+    if (status !== 200 || body === null || (typeof body !== "string" && !(body instanceof Uint8Array)))
+      throw new Error(`A poll was answered ${status}.`);
     // Garbage was collected during some of them, perhaps; not during most.
     looks.sort((a, b) => a - b);
-    return { body: answer.body, allocated: looks[looks.length >> 1] ?? Number.NaN };
+    return { body: Buffer.from(body).toString(), allocated: looks[looks.length >> 1] ?? Number.NaN };
   }
 }

@@ -18,10 +18,11 @@ const MIXES = [
   { linesPerSecond: 10, viewers: 100 },
 ];
 
-/** Both tables. */
+/** The tables of what was measured. */
 export function markdownOf(report: Report): string {
   return Object.values(BLOCKS)
     .map((make) => make(report))
+    .filter((text) => text !== "")
     .join("\n\n");
 }
 
@@ -70,9 +71,10 @@ function goalRow(scenario: ScenarioReport, { goal, value, met }: Verdict): strin
   ];
 }
 
-/** What one of each costs, and how much of it a core carries. */
+/** What one of each costs, and how much of it a core carries; "" when that was not measured. */
 function fleetTables({ scenarios }: Report): string {
   const rows = scenarios.find(({ name }) => name === "model")?.rows.filter((row) => "figures" in row) ?? [];
+  if (rows.length === 0) return "";
   const figures = Object.keys(rows[0]?.figures ?? {});
   const costs = unitCostsOf(rows);
   const mixes = MIXES.map(({ linesPerSecond, viewers }) => `${linesPerSecond} lines/s, ${viewers} viewers each`);
