@@ -74,7 +74,7 @@ async function measure(
       latencies.push((now - Number(sent)) / 1000);
     });
     const send = (count: number, perSecond: number): Promise<number[]> =>
-      sendAll(writer, latencies, { count, perSecond });
+      sendAll(writer, latencies, { count, perSecond }, `all lines to come by ${way}`);
     await send(BUSY / 2, BUSY);
     const idle = await send(IDLE * 2 * seconds, IDLE);
     const stopCpu = await startCpu<string>({
@@ -99,10 +99,11 @@ async function sendAll(
   writer: HelperProcess,
   latencies: readonly number[],
   pace: { count: number; perSecond: number },
+  what: string,
 ): Promise<number[]> {
   const from = latencies.length;
   await writer.ask<WriterAnswer>({ kind: "send", from, ...pace } satisfies WriterOrder);
-  await until(() => latencies.length >= from + pace.count, "all lines to come", 60_000);
+  await until(() => latencies.length >= from + pace.count, what, 60_000);
   return latencies.slice(from);
 }
 

@@ -18,12 +18,15 @@ test("the scenarios have names of their own, and a goal each", async () => {
 
 test("the README has a line for every goal", async () => {
   const { SCENARIOS } = await import("../bench/scenarios.js");
-  const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
-  const lines = SCENARIOS.flatMap(({ name, goals }) =>
-    goals.map((goal) => `| ${name} | ${goal.row.trim()} |[^\n]*| ${boundText(goal)} |`),
+  const lines = readFileSync(new URL("../README.md", import.meta.url), "utf8").split("\n");
+  const missing = SCENARIOS.flatMap(({ name, goals }) =>
+    goals.flatMap((goal) => {
+      const [begin, bound] = [`| ${name} | ${goal.row.trim()} | `, ` | ${boundText(goal)} | `];
+      return lines.some((line) => line.startsWith(begin) && line.includes(bound)) ? [] : [begin + bound];
+    }),
   );
-  for (const line of lines)
-    expect(readme).toMatch(new RegExp(line.replace(/[|().+×]/g, "\\$&").replace("[^\n]*", ".*")));
+  // `npm run bench -- --readme` writes them.
+  expect(missing).toEqual([]);
 });
 
 describe("the page of the browser scenario", () => {
