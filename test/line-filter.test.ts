@@ -20,7 +20,7 @@ describe("a filter", () => {
     ["an empty filter", {}, [0, 1, 2, 3, 4]],
     ["a level", { levels: ["error"] }, [3]],
     ["two levels", { levels: ["error", "warn"] }, [3, 4]],
-    ["a family of events", { families: ["model"] }, [2, 3]],
+    ["a family of events", { families: ["llm_call"] }, [2, 3]],
     ["events of one's own", { families: ["other"] }, [4]],
     ["lines without an event", { families: ["text"] }, [0]],
     ["a layer", { layers: ["grade"] }, [2, 3]],
@@ -38,7 +38,7 @@ describe("the counts to choose from", () => {
     const counts = new FacetCounts();
     for (const entry of LINES) counts.count(entry);
     expect(Object.fromEntries(counts.levels)).toEqual({ info: 3, error: 1, warn: 1 });
-    expect(Object.fromEntries(counts.families)).toEqual({ text: 1, layer: 1, model: 2, other: 1 });
+    expect(Object.fromEntries(counts.families)).toEqual({ text: 1, layer: 1, llm_call: 2, other: 1 });
     expect(Object.fromEntries(counts.layers)).toEqual({ fetch: 1, grade: 2, Grading: 1 });
     expect(Object.fromEntries(counts.backends)).toEqual({ claude_cli: 1, openrouter: 1 });
     for (const entry of LINES.slice(0, 3)) counts.count(entry, -1);

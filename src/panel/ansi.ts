@@ -2,9 +2,8 @@
 
 /** How a piece of text looks. */
 export interface Look {
-  /** A CSS colour: `var(--lt-ansi-0)` to `var(--lt-ansi-15)`, or `rgb(…)`; "": the colour of the line. */
-  readonly color: string;
-  readonly background: string;
+  /** Of the text and of its ground, as CSS colours of `--lt-ansi-0` to `--lt-ansi-7` or `rgb()`; "": those of the line. */
+  readonly colors: readonly [text: string, ground: string];
   /** Bits of `LOOK_CLASSES`. */
   readonly flags: number;
   /** Where a link leads, http or https; "": it is none. */
@@ -20,7 +19,7 @@ export interface Piece {
 /** The class names of the bits of `flags`, the lowest first. */
 export const LOOK_CLASSES = ["bold", "faint", "italic", "underline", "inverse", "strike"] as const;
 
-const PLAIN: Look = { color: "", background: "", flags: 0, href: "" };
+const PLAIN: Look = { colors: ["", ""], flags: 0, href: "" };
 
 /** SGR code → the bits that it sets, and those that it clears. */
 const SETS: Record<number, number> = { 1: 1, 2: 2, 3: 4, 4: 8, 7: 16, 9: 32 };
@@ -81,7 +80,8 @@ export function parseAnsi(text: string): Piece[] {
     } else if (href !== undefined) look = { ...look, href: webLink(href) };
     else if (final === "m" && !/[<-?]/.test(parameters)) look = restyle(look, parameters);
     else if (final === "K" && parameters !== "1") erase(parameters === "2" ? start : cursor);
-    else if (final === "G") cursor = Math.min(start + Math.max(Number(parameters) || 1, 1) - 1, chars.length);
+    // Whoever moves to a column in a log moves to the first one.
+    else if (final === "G") cursor = start;
     else if (found < " " && found.length === 1) write(String.fromCharCode(0x2400 + found.charCodeAt(0)));
     else if (found === "\x7f") write("␡");
   }
@@ -113,50 +113,50 @@ function webLink(href: string): string {
 
 /** The look after an SGR sequence; the same object when nothing changes. */
 function restyle(look: Look, parameters: string): Look {
-  let { color, background, flags } = look;
+  const colors: [string, string] = [...look.colors];
+  let { flags } = look;
   const codes = parameters.split(";");
   for (let at = 0; at < codes.length; at++) {
     // A colour's values stand behind colons or, as most write them, behind semicolons.
     let [head, ...values] = (codes[at] ?? "").split(":");
     const code = Number(head);
     const tens = Math.floor(code / 10);
-    if (tens >= 3 && tens <= 5 && code % 10 === 8) {
+    const unit = code % 10;
+    // 3 and 9, bright: the text; 4 and 10: the ground; 5: an underline, whose colour is left out.
+    const place = (tens % 6) - 3;
+    if (code === 0) {
+      colors.fill("");
+      flags = 0;
+    } else if (unit === 8 && tens > 2 && tens < 6) {
       if (values.length === 0) {
         values = codes.slice(at + 1, at + (codes[at + 1] === "5" ? 3 : 5));
         at += values.length;
       }
-      const named = colorOf(values);
-      if (tens === 3) color = named || color;
-      if (tens === 4) background = named || background;
-    } else if (code === 0) {
-      color = background = "";
-      flags = 0;
-    } else if (code === 39) color = "";
-    else if (code === 49) background = "";
-    else if (tens === 3 || tens === 9) color = paletteColor((code % 10) + (tens === 9 ? 8 : 0));
-    else if (tens === 4 || tens === 10) background = paletteColor((code % 10) + (tens === 10 ? 8 : 0));
+      colors[place] = colorOf(values) || (colors[place] ?? "");
+    } else if (place === 0 || place === 1) colors[place] = unit > 7 ? "" : paletteColor(unit + (tens > 8 ? 8 : 0));
     else flags = (flags | (SETS[code] ?? 0)) & ~(CLEARS[code] ?? 0);
   }
-  if (color === look.color && background === look.background && flags === look.flags) return look;
-  return color || background || flags || look.href ? { ...look, color, background, flags } : PLAIN;
+  if (`${colors}` === `${look.colors}` && flags === look.flags) return look;
+  return { colors, flags, href: look.href };
 }
 
+/** One of 16; the bright ones are nearer to the colour of the text, which has more contrast on dark and on light. */
 function paletteColor(number: number): string {
-  return `var(--lt-ansi-${number})`;
+  const color = `var(--lt-ansi-${number % 8})`;
+  return number < 8 ? color : `color-mix(in srgb,${color} 70%,var(--lt-text))`;
 }
 
 /** `5;n` or `2;r;g;b` as a colour; "" when it is none. */
 function colorOf([mode, ...values]: readonly string[]): string {
-  const [red = Number.NaN, green = red, blue = red] = values.slice(-3).map(Number);
-  if (mode === "2") return values.length < 3 ? "" : rgb(red, green, blue);
-  if (mode !== "5" || !(red >= 0 && red <= 255)) return "";
-  if (red < 16) return paletteColor(red);
-  if (red > 231) return rgb(red * 10 - 2312);
-  const level = (step: number) => (step % 6 && (step % 6) * 40 + 55) | 0;
-  const step = red - 16;
-  return rgb(level(Math.floor(step / 36)), level(Math.floor(step / 6)), level(step));
-}
-
-function rgb(red: number, green = red, blue = red): string {
-  return [red, green, blue].every((part) => part >= 0 && part <= 255) ? `rgb(${red},${green},${blue})` : "";
+  const numbers = values.slice(-3).map(Number);
+  if (!numbers.every((number) => number >= 0 && number < 256)) return "";
+  const [number = 0] = numbers;
+  if (mode === "2" && numbers.length === 3) return `rgb(${numbers})`;
+  if (mode !== "5" || numbers.length !== 1) return "";
+  if (number < 16) return paletteColor(number);
+  const levels = [36, 6, 1].map((size) => {
+    const level = Math.floor((number - 16) / size) % 6;
+    return number > 231 ? number * 10 - 2312 : level && level * 40 + 55;
+  });
+  return `rgb(${levels})`;
 }

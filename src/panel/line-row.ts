@@ -110,7 +110,7 @@ function matchEnds(pieces: readonly Piece[], pattern: RegExp): number[] {
   return ends;
 }
 
-function dressed(nodes: (Node | string)[], { color, background, flags, href }: Look): (Node | string)[] {
+function dressed(nodes: (Node | string)[], { colors: [color, background], flags, href }: Look): (Node | string)[] {
   if (!(color || background || flags || href)) return nodes;
   const made = href
     ? element("a", "link", { href, target: "_blank", rel: "noopener noreferrer" }, ...nodes)
