@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { money, timeText } from "../src/panel/line-row.js";
+import { timeText } from "../src/panel/line-row.js";
 
 describe("the time of a line", () => {
   const origin = Date.parse("2026-01-14T10:00:00.000Z");
@@ -25,17 +25,5 @@ describe("the time of a line", () => {
     expect(timeText("2026-01-14T10:00:00.000Z", { time: "off", origin })).toBe("");
     expect(since(null)).toBe("");
     expect(since("yesterday")).toBe("");
-  });
-});
-
-describe("money", () => {
-  it.each([
-    [0, "$0"],
-    [12.345, "$12.35"],
-    [0.05, "$0.05"],
-    [0.00123, "$0.0012"],
-    [0.0000005, "$0.00000050"],
-  ])("%d is %s", (usd, text) => {
-    expect(money(usd)).toBe(text);
   });
 });

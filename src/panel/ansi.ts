@@ -21,13 +21,10 @@ export const LOOK_CLASSES = ["bold", "faint", "italic", "underline", "inverse", 
 
 const PLAIN: Look = { colors: ["", ""], flags: 0, href: "" };
 
-/** SGR code → the bits that it sets, and those that it clears. */
-const SETS: Record<number, number> = { 1: 1, 2: 2, 3: 4, 4: 8, 7: 16, 9: 32 };
-const CLEARS: Record<number, number> = { 22: 3, 23: 4, 24: 8, 27: 16, 29: 32 };
+/** The SGR codes that set them; 20 more clear them. */
+const FLAG_CODES = [1, 2, 3, 4, 7, 9];
 
 const ESC = "\u001b";
-const END = `(?:\u0007|${ESC}\\\\|\u009c)`;
-const INSIDE = `[^\u0007${ESC}\u009c]*`;
 /** What turns the direction of the text after it, so that a line says something else than it seems to. */
 const TURN = "\u202a-\u202e\u2066-\u2069";
 const CONTROL = `[\\0-\\x08\\x0b-\\x1f\\x7f-\\x9f${TURN}]`;
@@ -36,13 +33,14 @@ const CONTROL = `[\\0-\\x08\\x0b-\\x1f\\x7f-\\x9f${TURN}]`;
 const TOKEN = new RegExp(
   [
     `(?:${ESC}\\[|\u009b)([0-?]*)[ -/]*([@-~])`,
-    `${ESC}\\]8;[^;\u0007${ESC}\u009c]*;(${INSIDE})${END}`,
-    `${ESC}[\\]PX^_]${INSIDE}${END}`,
+    // OSC, DCS, SOS, PM, APC: a text up to its terminator.
+    `${ESC}([\\]PX^_][^\u0007${ESC}\u009c]*)(?:\u0007|${ESC}\\\\|\u009c)`,
     `${ESC}[ -/]*[0-~]`,
     `\n|${CONTROL}`,
   ].join("|"),
   "g",
 );
+const LINK = /^\]8;[^;]*;(.*)/;
 const ANY_CONTROL = new RegExp(CONTROL);
 
 /**
@@ -69,7 +67,8 @@ export function parseAnsi(text: string): Piece[] {
   let read = 0;
   for (const token of text.matchAll(TOKEN)) {
     write(text.slice(read, token.index));
-    const [found, parameters = "", final, href] = token;
+    const [found, parameters = "", final, said = ""] = token;
+    const href = LINK.exec(said)?.[1];
     read = token.index + found.length;
     if (found === "\r") cursor = start;
     else if (found === "\b") cursor = Math.max(start, cursor - 1);
@@ -134,10 +133,19 @@ function restyle(look: Look, parameters: string): Look {
       }
       colors[place] = colorOf(values) || (colors[place] ?? "");
     } else if (place === 0 || place === 1) colors[place] = unit > 7 ? "" : paletteColor(unit + (tens > 8 ? 8 : 0));
-    else flags = (flags | (SETS[code] ?? 0)) & ~(CLEARS[code] ?? 0);
+    else {
+      flags |= bit(code);
+      // 22 is neither bold nor faint.
+      flags &= ~(bit(code - 20) | (code === 22 ? 1 : 0));
+    }
   }
   if (`${colors}` === `${look.colors}` && flags === look.flags) return look;
   return { colors, flags, href: look.href };
+}
+
+function bit(code: number): number {
+  const at = FLAG_CODES.indexOf(code);
+  return at < 0 ? 0 : 1 << at;
 }
 
 /** One of 16; the bright ones are nearer to the colour of the text, which has more contrast on dark and on light. */

@@ -1,5 +1,6 @@
 /** One row of the list as nodes. */
 import type { LogEntry } from "../protocol.js";
+import { money } from "./amounts.js";
 import { LOOK_CLASSES, type Look, type Piece, parseAnsi } from "./ansi.js";
 import { element } from "./element.js";
 import { iconOf, toneOf } from "./event-look.js";
@@ -59,12 +60,6 @@ export function paintText(row: HTMLElement, entry: LogEntry, pattern: RegExp | n
   row.querySelector(".trace")?.replaceChildren(...pieceNodes(parseAnsi(entry.traceback.trimEnd()), pattern));
 }
 
-/** Dollars: two digits after the point, or the first two that are not 0. */
-export function money(usd: number): string {
-  if (usd === 0) return "$0";
-  return `$${usd.toFixed(usd >= 0.01 ? 2 : Math.min(15, 1 - Math.floor(Math.log10(usd))))}`;
-}
-
 /** `+1:02.345` since `origin`, or the local `10:00:01.345`; "" for a line without a time. */
 export function timeText(timestamp: string | null, { time, origin }: Pick<RowLook, "time" | "origin">): string {
   const at = new Date(timestamp ?? "");
@@ -86,7 +81,7 @@ function* pieceNodes(pieces: readonly Piece[], pattern: RegExp | null): Generato
     const nodes: (Node | string)[] = [];
     for (let from = 0; from < text.length; ) {
       // An even number of ends lies behind: the next one begins a match.
-      const to = Math.min(text.length, (ends[next] ?? Number.POSITIVE_INFINITY) - at);
+      const to = Math.min(text.length, (ends[next] ?? at + text.length) - at);
       const part = text.slice(from, to);
       if (part !== "") nodes.push(next % 2 === 0 ? part : element("mark", "match", {}, part));
       if (to + at === ends[next]) next++;

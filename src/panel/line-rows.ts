@@ -16,8 +16,9 @@ export interface Row {
   readonly lines: number;
   /** The length of its JSON text. */
   readonly size: number;
-  /** As it was measured, in pixels; 0: not yet. */
+  /** In pixels, as it was measured or is thought to be; 0: nobody knows yet. */
   height: number;
+  measured: boolean;
 }
 
 /**
@@ -66,7 +67,7 @@ export class LineRows {
       this.#drop(last);
     }
     const { seq = 0, index = 0 } = last ?? {};
-    const note = { seq, index, entry: null, note: earlierLines(lines), lines, size: 0, height: 0 };
+    const note = { seq, index, entry: null, note: earlierLines(lines), lines, size: 0, height: 0, measured: false };
     this.rows = [note, ...this.rows.slice(gone)];
     return true;
   }
@@ -83,7 +84,7 @@ export class LineRows {
   }
 
   #add(index: number, entry: LogEntry | null, note: string, lines: number, size: number): Row {
-    const row = { seq: this.#next++, index, entry, note, lines, size, height: 0 };
+    const row = { seq: this.#next++, index, entry, note, lines, size, height: 0, measured: false };
     this.rows.push(row);
     this.#size += size;
     return row;

@@ -64,14 +64,14 @@ export class RowView {
 
   /** The last row that begins above the upper edge; -1 when none does. */
   get topSeq(): number {
-    const { scrollTop } = this.element;
-    return scrollTop > 0 ? (this.rows[this.#heights.at(scrollTop - 1)]?.seq ?? -1) : -1;
+    const edge = this.#edge;
+    return edge > 0 ? (this.rows[this.#heights.at(edge - 1)]?.seq ?? -1) : -1;
   }
 
   /** Shows other rows. What it has of the same rows stays. */
   show(rows: Row[]): void {
     this.rows = rows;
-    this.#heights = new RowHeights(rows.map((row) => row.height || this.#estimate(row)));
+    this.#heights = new RowHeights(rows.map((row) => this.#heightOf(row)));
     const first = rows[0]?.seq ?? Number.POSITIVE_INFINITY;
     for (const row of this.nodes.keys()) if (row.seq < first) this.#remove(row);
     this.draw();
@@ -80,7 +80,7 @@ export class RowView {
   /** Adds a row below. */
   push(row: Row): void {
     this.rows.push(row);
-    this.#heights.push(this.#estimate(row));
+    this.#heights.push(this.#heightOf(row));
   }
 
   /** Measures every row anew, with new nodes where `anew` is true. */
@@ -89,7 +89,10 @@ export class RowView {
     this.#lineHeight = Number.parseFloat(getComputedStyle(this.element).lineHeight) || 20;
     const columns = Math.floor((this.#width - ASIDE) / (this.#lineHeight * CHARACTER));
     this.#columns = this.wrap ? Math.max(columns, 20) : Number.POSITIVE_INFINITY;
-    for (const row of this.rows) row.height = 0;
+    for (const row of this.rows) {
+      row.height = 0;
+      row.measured = false;
+    }
     this.show(this.rows);
   }
 
@@ -102,11 +105,11 @@ export class RowView {
 
   /** Shows a row: where it is if it is in sight, else in the middle. */
   reveal({ seq }: Row): void {
-    const { scrollTop, clientHeight } = this.element;
+    const { clientHeight } = this.element;
     const at = positionOf(this.rows, "seq", seq);
     const top = this.#heights.top(at);
     const bottom = this.#heights.top(at + 1);
-    if (top < scrollTop || bottom > scrollTop + clientHeight) {
+    if (top < this.#edge || bottom > this.#edge + clientHeight) {
       this.following = false;
       this.#anchor = { seq, offset: Math.min(0, (bottom - top - clientHeight) / 2) };
     }
@@ -130,9 +133,18 @@ export class RowView {
     this.element.remove();
   }
 
-  #estimate({ entry, note }: Row): number {
+  /** The upper edge of what is in sight; of what will be, where lines came and it follows. */
+  get #edge(): number {
+    const { scrollTop, clientHeight } = this.element;
+    return this.following ? this.#heights.total - clientHeight : scrollTop;
+  }
+
+  /** As it was measured, or as it is thought to be. */
+  #heightOf(row: Row): number {
+    const { entry, note } = row;
     const folded = entry?.traceback === undefined ? 0 : 1;
-    return (wrappedLines(entry?.message ?? note, this.#columns) + folded) * this.#lineHeight;
+    row.height ||= (wrappedLines(entry?.message ?? note, this.#columns) + folded) * this.#lineHeight;
+    return row.height;
   }
 
   #render(): void {
@@ -152,7 +164,9 @@ export class RowView {
       this.#mount(rows);
       settled = true;
       for (const [at, row] of rows.entries()) {
-        row.height ||= this.nodes.get(row)?.getBoundingClientRect().height ?? 0;
+        if (row.measured) continue;
+        row.measured = true;
+        row.height = this.nodes.get(row)?.getBoundingClientRect().height ?? 0;
         if (heights.set(from + at, row.height)) settled = false;
       }
       if (!settled) this.#place(heights.top(from));
@@ -203,7 +217,7 @@ export class RowView {
   }
 
   #onToggle(target: Node): void {
-    for (const [row, node] of this.nodes) if (node.contains(target)) row.height = 0;
+    for (const [row, node] of this.nodes) if (node.contains(target)) row.measured = false;
     this.draw();
   }
 }
