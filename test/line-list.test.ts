@@ -465,6 +465,8 @@ describe("100,000 lines with a search, while 200 a second come", () => {
   it("are drawn with few nodes; frames, long tasks and memory are printed", async () => {
     await appendMixed(100_000);
     await tab.run(({ list }) => list.search("file"));
+    await vi.waitFor(async () => expect((await told()).search.count).toBe(25_000), PATIENCE);
+    await tab.run(({ list }) => list.follow(true));
     const measured = await tab.run(async ({ list, entry, rows }) => {
       const longTasks: number[] = [];
       const observer = new PerformanceObserver((seen) => {
