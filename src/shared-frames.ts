@@ -28,7 +28,8 @@ const PIECE_BYTES = 65_536;
 /** Pieces that are remembered. */
 const PIECES = 16;
 
-const encoder = new TextEncoder();
+/** A Buffer, because node:http would make one of any other bytes, for each viewer again. */
+const encoded = (text: string): Uint8Array => Buffer.from(text);
 
 /** The frames of one run: a piece of lines and a state are encoded when the first viewer is due them. */
 export class SharedFrames {
@@ -47,7 +48,7 @@ export class SharedFrames {
     const known = this.#pieces.get(from);
     if (known !== undefined) return known;
     const epoch = this.#source.view?.epoch ?? "";
-    const encode = ({ to, entries }: Lines): Frames => ({ to, bytes: encoder.encode(logFrames(epoch, from, entries)) });
+    const encode = ({ to, entries }: Lines): Frames => ({ to, bytes: encoded(logFrames(epoch, from, entries)) });
     const lines = this.#source.lines(from, LIMITS.pageDefault, PIECE_BYTES);
     if (lines instanceof Promise) return lines.then((older) => older && this.#encodeOlder(older, encode));
     const frames = encode(lines);
@@ -63,7 +64,7 @@ export class SharedFrames {
     if (this.#state === null || this.#state.revision !== revision || this.#state.id !== key) {
       const store = `"store":"${unavailable === null ? "ok" : "unavailable"}"}`;
       const data = view === null ? `{${store}` : `${view.state.slice(0, -1)},${store}`;
-      this.#state = { revision, id: key, bytes: encoder.encode(frame(name, id, data)) };
+      this.#state = { revision, id: key, bytes: encoded(frame(name, id, data)) };
     }
     return this.#state.bytes;
   }
