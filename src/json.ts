@@ -2,7 +2,7 @@
  * Any value → JSON text that says what it was: secrets redacted, nothing thrown, its size bounded while it is
  * written. Each property is read once. What JSON has no word for is described in one; what is lost is noted.
  */
-import { cutText, HIDDEN, type KeyTable, REDACTED } from "./redact.js";
+import { cutText, HIDDEN, type Key, type KeyTable, type Label, REDACTED } from "./redact.js";
 
 /** Objects within objects beyond this are not written: nobody reads them, and readers recurse. */
 const MAX_DEPTH = 32;
@@ -54,23 +54,27 @@ export function startAgain(w: Writing): Writing {
 
 /** Writes a string. */
 export function writeString(w: Writing, text: string): string {
-  const length = text.length;
+  return takesQuotesOnly(w, text) ? `"${text}"` : writeOtherString(w, text);
+}
+
+/** Counts a string against the room; whether it is a short one that is JSON as it is, but for its quotes. */
+function takesQuotesOnly(w: Writing, text: string): boolean {
+  const { length } = text;
   w.room -= length < STRING_SHARE ? length + 2 : STRING_SHARE + 2;
-  if (length > SHORT_STRING) return writeLongString(w, text);
-  return TO_ESCAPE.test(text) ? escapeString(w, text) : `"${text}"`;
+  return length <= SHORT_STRING && !TO_ESCAPE.test(text);
 }
 
-function writeLongString(w: Writing, text: string): string {
-  const kept = cutText(text, w.units > 0 ? w.maxUnits : STRING_SHARE);
-  w.units -= kept.length;
-  if (kept !== text) w.lost = true;
-  return TO_ESCAPE.test(kept) ? escapeString(w, kept) : `"${kept}"`;
-}
-
-function escapeString(w: Writing, text: string): string {
-  if (text.isWellFormed()) return JSON.stringify(text);
+function writeOtherString(w: Writing, text: string): string {
+  let kept = text;
+  if (text.length > SHORT_STRING) {
+    kept = cutText(text, w.units > 0 ? w.maxUnits : STRING_SHARE);
+    w.units -= kept.length;
+    if (kept !== text) w.lost = true;
+    if (!TO_ESCAPE.test(kept)) return `"${kept}"`;
+  }
+  if (kept.isWellFormed()) return JSON.stringify(kept);
   w.lost = true;
-  return JSON.stringify(text.toWellFormed());
+  return JSON.stringify(kept.toWellFormed());
 }
 
 /** Writes a value; undefined where JSON leaves a field out. Throws only when the stack is exhausted. */
@@ -204,22 +208,39 @@ function writeFields(w: Writing, holder: object, names: readonly string[]): stri
       break;
     }
     const key = w.keys(name);
-    if (key.call) w.call = true;
-    const value = writeMember(w, holder, name, key.secret);
-    if (value === undefined) continue;
-    if (key.altered) w.lost = true;
-    w.room -= key.json.length;
-    text += key.json + value;
+    text = addMember(w, text, holder, name, key, key.label);
   }
   return text;
 }
 
-/** Writes one property's value; undefined where JSON leaves it out. A getter that throws becomes what it threw. */
-export function writeMember(w: Writing, holder: object, name: string, secret: boolean): string | undefined {
+/** Adds a field to `text`, with a comma before it; the text as it is where JSON leaves the field out. Never throws. */
+export function addMember(w: Writing, text: string, holder: object, name: string, key: Key, label: Label): string {
+  let json: string | undefined;
+  if (key.call) w.call = true;
   try {
     const value = (holder as Record<string, unknown>)[name];
-    if (secret && value !== undefined) return REDACTED;
-    return writeValue(w, value);
+    if (key.secret) json = value === undefined ? undefined : REDACTED;
+    else if (typeof value !== "string") json = writeValue(w, value);
+    else if (!takesQuotesOnly(w, value)) json = writeOtherString(w, value);
+    else {
+      // Most fields: written out of as few pieces as can be.
+      if (key.altered) w.lost = true;
+      w.room -= label.text.length;
+      return `${text}${label.quote}${value}"`;
+    }
+  } catch (error) {
+    json = writeThrown(w, error);
+  }
+  if (json === undefined) return text;
+  if (key.altered) w.lost = true;
+  w.room -= label.text.length;
+  return text + label.text + json;
+}
+
+/** Writes one property's value; undefined where JSON leaves it out. A getter that throws becomes what it threw. */
+export function writeMember(w: Writing, holder: object, name: string): string | undefined {
+  try {
+    return writeValue(w, (holder as Record<string, unknown>)[name]);
   } catch (error) {
     return writeThrown(w, error);
   }
@@ -298,7 +319,8 @@ export function writeThrown(w: Writing, error: unknown): string {
 }
 
 function dateText(date: Date): string {
-  return Number.isNaN(date.getTime()) ? "Invalid Date" : date.toISOString();
+  // A date may have a toISOString of its own that answers with something else.
+  return Number.isNaN(date.getTime()) ? "Invalid Date" : String(date.toISOString());
 }
 
 function bytesText(w: Writing, bytes: ArrayBufferView | ArrayBuffer): string {

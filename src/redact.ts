@@ -30,12 +30,18 @@ export const REDACTED = `"${HIDDEN}"`;
 /** A longer name is cut, in UTF-16 units. */
 const MAX_NAME = 256;
 
+/** A name as JSON text, as it stands before a value; `,"name":` */
+export interface Label {
+  readonly text: string;
+  /** The same with the quote that begins a string. */
+  readonly quote: string;
+}
+
 /** A field's name, looked up once. */
 export interface Key {
-  /** `,"name":` */
-  readonly json: string;
-  /** `,"stored_name":` when the field stands at the top of an event's line. */
-  readonly top: string | undefined;
+  readonly label: Label;
+  /** Its stored name when the field stands at the top of an event's line. */
+  readonly top: Label | undefined;
   readonly secret: boolean;
   /** It has a meaning of its own in a line: the envelope's fields, `metadata`, and those that may hold an Error. */
   readonly special: boolean;
@@ -47,6 +53,11 @@ export interface Key {
 
 /** Looks a name up. */
 export type KeyTable = (name: string) => Key;
+
+function labelOf(name: string): Label {
+  const text = `,${JSON.stringify(name)}:`;
+  return { text: inOnePiece(text), quote: inOnePiece(`${text}"`) };
+}
 
 /** `apiKey`, `API_KEY` and `api-key` are one name: people write all of them. */
 function fold(name: string): string {
@@ -63,8 +74,8 @@ export function createKeyTable(redactKeys: readonly string[] = []): KeyTable {
     const kept = cutText(name, MAX_NAME).toWellFormed();
     const top = TOP_NAMES.get(name);
     return {
-      json: inOnePiece(`,${JSON.stringify(kept)}:`),
-      top: top === undefined ? undefined : inOnePiece(`,"${top}":`),
+      label: labelOf(kept),
+      top: top === undefined ? undefined : labelOf(top),
       secret: secrets.has(fold(name)),
       special: SPECIAL_NAMES.has(name),
       altered: kept !== name,

@@ -2,6 +2,7 @@
  * What somebody logs → the text of one stored line: an envelope (time, level, event), the value inside it, the cap.
  */
 import {
+  addMember,
   errorMessage,
   errorText,
   errorTrace,
@@ -109,7 +110,7 @@ export function createLineEncoder(options: LineEncoderOptions = {}): LineEncoder
       try {
         const w = start();
         const open = head() + events(w, level, event) + bindings;
-        return finish(w, fields === undefined ? open : open + writeEventFields(w, fields));
+        return finish(w, fields === undefined ? open : addEventFields(w, open, fields));
       } catch {
         toldOfCall = true;
         return UNWRITABLE;
@@ -123,7 +124,7 @@ export function createLineEncoder(options: LineEncoderOptions = {}): LineEncoder
     bindings(fields) {
       try {
         const w = start();
-        const text = finish(w, `{${place(w, fields, "bindings").top.slice(1)}`, partBytes);
+        const text = finish(w, `{${place(w, "", fields, "bindings").top.slice(1)}`, partBytes);
         return text === "{}" ? "" : inOnePiece(`,${text.slice(1, -1)}`);
       } catch {
         return TRUNCATED;
@@ -260,15 +261,15 @@ function writeMessage(w: Writing, head: string, bindings: string, value: unknown
 
 /** Writes an object as a line of its own: its fields, and the time unless it has one. */
 function writeOwn(w: Writing, head: string, bindings: string, fields: object, metadata: unknown): string {
-  const parts = place(w, fields, "own");
+  const parts = place(w, "", fields, "own");
   const open = parts.time === undefined ? head : `{"timestamp":${parts.time}`;
   return `${open}${bindings}${parts.top}${writeMetadata(w, parts.rest, metadata)}`;
 }
 
-function writeEventFields(w: Writing, fields: unknown): string {
+function addEventFields(w: Writing, open: string, fields: unknown): string {
   const kind = kindOfAny(fields);
-  if (kind !== "fields") return writeMetadata(w, "", fields);
-  const { top, rest } = place(w, fields as object, "event");
+  if (kind !== "fields") return open + writeMetadata(w, "", fields);
+  const { top, rest } = place(w, open, fields as object, "event");
   return rest === "" ? top : `${top},"metadata":{${rest.slice(1)}}`;
 }
 
@@ -301,13 +302,14 @@ type Placing = "event" | "own" | "bindings";
 /** Fields as text, each with a comma before it. */
 interface Placed {
   time: string | undefined;
+  /** What was there before, and the fields that stand at the top. */
   top: string;
   /** What goes under `metadata`. */
   rest: string;
 }
 
-function place(w: Writing, fields: object, placing: Placing): Placed {
-  const placed: Placed = { time: undefined, top: "", rest: "" };
+function place(w: Writing, before: string, fields: object, placing: Placing): Placed {
+  const placed: Placed = { time: undefined, top: before, rest: "" };
   w.path.push(fields);
   try {
     for (const name of Object.keys(fields)) {
@@ -316,16 +318,11 @@ function place(w: Writing, fields: object, placing: Placing): Placed {
         break;
       }
       const key = w.keys(name);
-      if (key.call) w.call = true;
       if (key.special && placeSpecial(w, placed, fields, name, placing)) continue;
-      const value = writeMember(w, fields, name, key.secret);
-      if (value === undefined) continue;
-      if (key.altered) w.lost = true;
-      w.room -= key.json.length;
-      if (placing === "own") placed.top += key.json + value;
-      else if (key.top !== undefined) placed.top += key.top + value;
-      else if (placing === "event") placed.rest += key.json + value;
-      else placed.top += key.json + value;
+      const label = placing === "own" ? undefined : key.top;
+      if (label !== undefined) placed.top = addMember(w, placed.top, fields, name, key, label);
+      else if (placing === "event") placed.rest = addMember(w, placed.rest, fields, name, key, key.label);
+      else placed.top = addMember(w, placed.top, fields, name, key, key.label);
     }
   } catch (error) {
     placed.top += `,"error":${writeThrown(w, error)}`;
@@ -344,7 +341,7 @@ function placeSpecial(w: Writing, placed: Placed, fields: object, name: string, 
     return true;
   }
   if (name === "metadata") {
-    const value = writeMember(w, fields, name, false);
+    const value = writeMember(w, fields, name);
     if (value === undefined) return true;
     if (placing === "bindings") placed.top = addMetadata(placed.top, value);
     else placed.rest = addMetadata(placed.rest, value);
@@ -353,7 +350,7 @@ function placeSpecial(w: Writing, placed: Placed, fields: object, name: string, 
   // The envelope is the line's own: bindings cannot set it, and an event's field of such a name is metadata.
   if (placing !== "own") return placing === "bindings";
   if (name === "timestamp") {
-    const value = writeMember(w, fields, name, false);
+    const value = writeMember(w, fields, name);
     if (value !== "null") placed.time = value;
     return true;
   }

@@ -220,21 +220,27 @@ describe("the sum over producers", () => {
   });
 });
 
-test("A line with bindings counts as the same line with all its fields in one object", () => {
+test("A line with bindings counts as the same line with all its fields in one object, its own over the bound ones", () => {
   const random = seededRandom(FUZZ_SEED);
   const values = ["b", "m", 0.5, 3, { cost_usd: 1, backend: "nested" }, { model: "n", costUsd: 2 }, "provider"];
-  const names = ["backend", "model", "layer", "cost_usd", "costUsd", "cost_source", "metadata", "duration_ms", "other"];
-  const some = (): Fields => Object.fromEntries(names.map((name) => [name, random.pick([undefined, ...values])]));
-  const given = (fields: Fields): Fields =>
-    Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+  const names = ["backend", "model", "layer", "cost_usd", "cost_source", "metadata", "duration_ms", "other"];
+  const some = (): Fields => {
+    const given = names.filter(() => random.between(1, 3) > 1);
+    return Object.fromEntries(given.map((name) => [name, random.pick(values)]));
+  };
+  const CAMEL: Fields = { cost_usd: "costUsd", cost_source: "costSource", duration_ms: "durationMs" };
+  const inCamelCase = (fields: Fields): Fields =>
+    Object.fromEntries(Object.entries(fields).map(([name, value]) => [CAMEL[name] ?? name, value]));
   let counted = 0;
   for (let at = 0; at < 5000; at += 1) {
-    const [fields, bindings] = [given(some()), given(some())];
+    const [fields, bindings] = [some(), some()];
     const event = random.pick(["llm_call_complete", "llm_call_error", "llm_call_fallback", "llm_call_start", "scored"]);
-    const [apart, together] = [createTotals(), createTotals()];
+    const [apart, camel, together] = [createTotals(), createTotals(), createTotals()];
     apart.count(fields, event, bindings);
+    camel.count(inCamelCase(fields), event, random.pick([bindings, inCamelCase(bindings)]));
     together.count({ ...bindings, ...fields, event });
     expect(apart.text()).toBe(together.text());
+    expect(camel.text()).toBe(together.text());
     if (apart.changed) counted += 1;
   }
   expect(counted).toBeGreaterThan(1000);

@@ -166,6 +166,7 @@ describe("a value that JSON has no word for", () => {
     ["a Set", new Set([1, "two"]), [1, "two"]],
     ["a Date", new Date(0), "1970-01-01T00:00:00.000Z"],
     ["an invalid Date", new Date(Number.NaN), "Invalid Date"],
+    ["a Date that writes itself as no text", Object.assign(new Date(0), { toISOString: () => 42 }), "42"],
     ["a URL", new URL("http://a/b"), "http://a/b"],
     ["a RegExp", /a+/g, "/a+/g"],
     ["URLSearchParams", new URLSearchParams("a=1"), "a=1"],
