@@ -40,14 +40,15 @@ export function createLayerStrip(onJump: (name: string) => void): LayerStrip {
 function showLayer(chip: HTMLElement, name: string, layer: Layer, now: number): void {
   const { status, message = "", current = 0, total, started_at, duration_ms } = layer;
   const running = status === "running";
-  const steps = total && (running || status === "failed") ? `${current}/${total} ` : "";
+  const steps = total && (running || status === "failed") ? `${current}/${total}` : "";
   const passed = running && started_at ? ticking(now - Date.parse(started_at)) : "";
+  const time = duration_ms === undefined ? passed : duration(duration_ms);
   chip.dataset.status = status;
   chip.title = `${status} ${message}`;
   chip.style.setProperty("--done", `${running && total ? (100 * current) / total : 0}%`);
   chip.replaceChildren(
     element("span", "glyph", { role: "img", ariaLabel: status }, GLYPHS[status]),
     element("bdi", "", {}, name),
-    element("span", "progress", {}, steps + (duration_ms === undefined ? passed : duration(duration_ms))),
+    element("span", "progress", {}, [steps, time].filter(Boolean).join(" · ")),
   );
 }

@@ -41,7 +41,7 @@ details { position: relative; }
 [data-state=live]::before, [data-status=success] .glyph { color: var(--lt-success); }
 [data-state=reconnecting], [data-state=paused], [data-state=stalled], .unpriced, .missing { color: var(--lt-warning); }
 [data-state=offline], [data-state=refused], [data-state=lost], .errors, .code, .layer[data-status=failed] { color: var(--lt-danger); font-weight: 600; }
-.facts { gap: 12px; margin-top: 6px; }
+.facts { align-items: baseline; gap: 12px; margin-top: 6px; }
 .facts :empty { display: none; }
 .amount { color: var(--lt-text); font-size: 1.1em; }
 .backends :is(th, td) { padding-inline-start: 20px; text-align: end; font-weight: 400; }
