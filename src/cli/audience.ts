@@ -1,4 +1,5 @@
 /** Who watches a run here, and whether they have seen its end. Viewers that poll are attached between two polls too. */
+import { isLiveBody } from "../exchange.js";
 import type { Handler, HandlerRequest, HandlerResponse } from "../handler.js";
 import { isTerminal, type PollAnswer } from "../protocol.js";
 
@@ -35,8 +36,9 @@ export function countAudience(handler: Handler, runId: string, now: () => number
   };
 
   const answered = (answer: HandlerResponse, request: HandlerRequest): HandlerResponse => {
-    if (answer.status !== 200 || typeof answer.body !== "string" || request.signal.aborted) return answer;
-    const page = JSON.parse(answer.body) as PollAnswer;
+    const { status, body } = answer;
+    if (status !== 200 || body === null || isLiveBody(body) || request.signal.aborted) return answer;
+    const page = JSON.parse(typeof body === "string" ? body : Buffer.from(body).toString()) as PollAnswer;
     if (isTerminal(page.status) && page.next_index >= (page.expected_log_count ?? page.total_count)) served += 1;
     else goAway(page.cursor);
     return answer;
@@ -57,7 +59,7 @@ export function countAudience(handler: Handler, runId: string, now: () => number
     comeBack(NEW);
     const answer = await handler.handle(request);
     const { body } = answer;
-    if (body === null || typeof body !== "object" || !("attach" in body)) return answer;
+    if (!isLiveBody(body)) return answer;
     return {
       ...answer,
       body: {

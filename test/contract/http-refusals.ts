@@ -135,7 +135,8 @@ export function describeRefusals(scene: Scene): void {
     ])("answers FORBIDDEN when authorize %s, and says so to onError alone", async (_how, authorize) => {
       const server = await scene.open({ authorize });
       const answer = await server.ask(`/${unbornId()}`);
-      expectProblem(answer, 403, "FORBIDDEN");
+      // Not for good: a viewer asks again.
+      expectProblem(answer, 503, "FORBIDDEN");
       expect(answer.text).not.toContain("no database");
       expect(server.errors.map((error) => String(error.cause))).toEqual(["Error: no database"]);
     });

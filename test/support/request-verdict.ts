@@ -39,6 +39,9 @@ const HEADERS = new Set([
 /** Statuses that node answers by itself, before livetail hears of a request. */
 const OF_NODE = [400, 408, 417, 431];
 
+/** What makes the `authorize` of the scene throw or reject. */
+const FAILING = ["Bearer throw", "Bearer reject"];
+
 /** Whether livetail itself answered. */
 export function isOurs(answer: SeenAnswer): boolean {
   return answer.header("x-content-type-options") === "nosniff";
@@ -47,13 +50,14 @@ export function isOurs(answer: SeenAnswer): boolean {
 /** What is wrong with an answer; undefined for nothing. */
 export function faultOf(request: FuzzedRequest, answer: SeenAnswer): string | undefined {
   const { status } = answer;
-  if (status >= 500) return "a 5xx";
+  const { said } = request;
+  // The one 5xx is of the user's own making: an `authorize` that fails.
+  if (status >= 500 && !FAILING.includes(said?.authorization ?? "")) return "a 5xx";
   for (const name of answer.names) if (!HEADERS.has(name)) return `an unknown header ${name}`;
   if (!isOurs(answer)) {
     if (!request.strange) return "livetail did not answer";
     return OF_NODE.includes(status) ? undefined : "not one of node's own refusals";
   }
-  const { said } = request;
   const allowed = said === null ? null : statusesOf(said);
   if (allowed !== null && !allowed.includes(status)) return `none of ${allowed.join(", ")}`;
   if (request.method === "HEAD") return answer.text === "" ? undefined : "a HEAD with a body";
@@ -107,6 +111,7 @@ function statusesOf(said: Said): number[] {
 function refusalOf(authorization: string): number | null {
   if (authorization === "" || authorization === "Bearer good" || authorization === "Bearer late") return null;
   if (authorization === "Bearer none") return 401;
+  if (FAILING.includes(authorization)) return 503;
   return authorization === "Bearer tea" ? TEA : 403;
 }
 
