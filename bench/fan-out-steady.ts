@@ -30,7 +30,7 @@ export const fanOutSteady: Scenario = {
     },
   ]),
   async run({ redis, quick }) {
-    const lines = LINES_PER_SECOND * (quick ? 2 : 4);
+    const lines = LINES_PER_SECOND * (quick ? 1 : 4);
     const fanOut = await FanOut.open(redis);
     const contenders = [100, 1000].flatMap((viewers) =>
       WAYS.map(([way, title]): Contender => {

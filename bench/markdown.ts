@@ -77,7 +77,10 @@ function fleetTables({ scenarios }: Report): string {
   if (rows.length === 0) return "";
   const figures = Object.keys(rows[0]?.figures ?? {});
   const costs = unitCostsOf(rows);
-  const mixes = MIXES.map(({ linesPerSecond, viewers }) => `${linesPerSecond} lines/s, ${viewers} viewers each`);
+  const mixes = MIXES.map(
+    ({ linesPerSecond, viewers }) =>
+      `${linesPerSecond} ${linesPerSecond === 1 ? "line" : "lines"}/s, ${viewers} viewers each`,
+  );
   return [
     ...table(
       ["", ...figures],

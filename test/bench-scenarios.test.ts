@@ -1,8 +1,10 @@
+import { readFileSync } from "node:fs";
 import { createContext, runInContext } from "node:vm";
 import { beforeAll, describe, expect, test } from "vitest";
 import { BROWSER_PAGE, type BrowserSight, type BrowserTask, messageSum } from "../bench/browser-page.js";
 import { longestTask } from "../bench/browser-tasks.js";
 import { costsOf, predict } from "../bench/fleet.js";
+import { boundText } from "../bench/words.js";
 import { ensureBuilt } from "./support/built.js";
 
 // The scenarios import the package by its name.
@@ -12,6 +14,19 @@ test("the scenarios have names of their own, and a goal each", async () => {
   const { SCENARIOS } = await import("../bench/scenarios.js");
   expect(new Set(SCENARIOS.map(({ name }) => name)).size).toBe(SCENARIOS.length);
   for (const { name, goals } of SCENARIOS) expect(goals.length, name).toBeGreaterThan(0);
+});
+
+test("the README has a line for every goal", async () => {
+  const { SCENARIOS } = await import("../bench/scenarios.js");
+  const lines = readFileSync(new URL("../README.md", import.meta.url), "utf8").split("\n");
+  const missing = SCENARIOS.flatMap(({ name, goals }) =>
+    goals.flatMap((goal) => {
+      const [begin, bound] = [`| ${name} | ${goal.row.trim()} | `, ` | ${boundText(goal)} | `];
+      return lines.some((line) => line.startsWith(begin) && line.includes(bound)) ? [] : [begin + bound];
+    }),
+  );
+  // `npm run bench -- --readme` writes them.
+  expect(missing).toEqual([]);
 });
 
 describe("the page of the browser scenario", () => {
