@@ -28,13 +28,38 @@ export class LineQueue {
     this.#texts[at] = text;
   }
 
-  /** Removes and returns the front text; undefined when empty. */
+  /** The size of the texts at positions `from` to `to`, without the latter. */
+  bytesOf(from: number, to: number): number {
+    let bytes = 0;
+    for (let at = this.#head + from; at < this.#head + to; at++) bytes += sizeOf(this.#texts[at] as string);
+    return bytes;
+  }
+
+  /**
+   * The texts from `position` on, up to an empty one: at most `lines` of them, and none after the one with which they
+   * reach `bytes`.
+   */
+  some(position: number, lines: number, bytes: number): string[] {
+    const texts = this.#texts;
+    const from = this.#head + position;
+    const end = Math.min(texts.length, from + lines);
+    let to = from;
+    for (let sum = 0; to < end && sum < bytes && texts[to] !== ""; to++) sum += sizeOf(texts[to] as string);
+    return texts.slice(from, to);
+  }
+
+  /** Removes the front text and returns it; undefined when empty. */
   shift(): string | undefined {
-    if (this.#head === this.#texts.length) return undefined;
-    const text = this.#texts[this.#head] as string;
-    this.#texts[this.#head] = "";
-    this.#head += 1;
-    this.bytes -= sizeOf(text);
+    const text = this.at(0);
+    if (text !== undefined) this.drop(1);
+    return text;
+  }
+
+  /** Removes `count` texts at the front; there must be so many. */
+  drop(count: number): void {
+    this.bytes -= this.bytesOf(0, count);
+    this.#texts.fill("", this.#head, this.#head + count);
+    this.#head += count;
     if (this.#head === this.#texts.length) {
       this.#texts = [];
       this.#head = 0;
@@ -42,7 +67,6 @@ export class LineQueue {
       this.#texts = this.#texts.slice(this.#head);
       this.#head = 0;
     }
-    return text;
   }
 
   clear(): void {

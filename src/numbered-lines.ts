@@ -71,13 +71,9 @@ export class NumberedLines {
 
   /** Moves lines from `queue` to here, as many as one batch holds. */
   take(queue: LineQueue): void {
-    let bytes = 0;
-    for (let count = 0; count < BATCH_LINES && bytes < BATCH_BYTES; count++) {
-      const text = queue.shift();
-      if (text === undefined) return;
-      this.#texts.push(text);
-      bytes += sizeOf(text);
-    }
+    const texts = queue.some(0, BATCH_LINES, BATCH_BYTES);
+    for (const text of texts) this.#texts.push(text);
+    queue.drop(texts.length);
   }
 
   /** Whether all that is to be sent, and `lines` of `bytes` more, go out in one batch. */
@@ -96,20 +92,15 @@ export class NumberedLines {
   nextBatch(gap: (missing: number) => string): Batch | null {
     const first = this.#next;
     if (first === this.top) return null;
-    const lines: string[] = [];
-    let upto = first;
+    let lines: string[];
+    let upto: number;
     if (this.#textOf(first) === "") {
       upto = Math.max(first, this.#keptFrom);
       while (upto < this.top && this.#textOf(upto) === "") upto += 1;
-      lines.push(gap(this.#missing(first, upto)));
+      lines = [gap(this.#missing(first, upto))];
     } else {
-      let bytes = 0;
-      for (; upto < this.top && lines.length < BATCH_LINES && bytes < BATCH_BYTES; upto++) {
-        const text = this.#textOf(upto);
-        if (text === "") break;
-        lines.push(text);
-        bytes += sizeOf(text);
-      }
+      lines = this.#texts.some(first - this.#keptFrom, BATCH_LINES, BATCH_BYTES);
+      upto = first + lines.length;
     }
     this.#next = upto;
     return { first, upto, lines };
@@ -118,9 +109,9 @@ export class NumberedLines {
   /** The store has the lines below `upto`; returns how many it has for the first time, and their size. */
   acknowledge(upto: number): { lines: number; bytes: number } {
     this.#acked = Math.max(this.#acked, upto);
-    let bytes = 0;
-    for (let number = this.#ackedMost; number < this.#acked; number++) bytes += sizeOf(this.#textOf(number));
     const lines = Math.max(0, this.#acked - this.#ackedMost);
+    const from = this.#ackedMost - this.#keptFrom;
+    const bytes = this.#texts.bytesOf(from, from + lines);
     this.#ackedMost += lines;
     this.#keptBytes += bytes;
     return { lines, bytes };
@@ -128,12 +119,14 @@ export class NumberedLines {
 
   /** Keeps at most so much of what the store has; returns the size of what was forgotten. */
   keepAtMost(lines: number, bytes: number): number {
-    const before = this.#keptBytes;
-    while (this.#keptFrom < this.#acked && (this.#acked - this.#keptFrom > lines || this.#keptBytes > bytes)) {
-      this.#keptBytes -= sizeOf(this.#texts.shift() ?? "");
-      this.#keptFrom += 1;
-    }
-    return before - this.#keptBytes;
+    const most = this.#acked - this.#keptFrom;
+    let count = Math.max(0, most - lines);
+    let freed = this.#texts.bytesOf(0, count);
+    for (; count < most && this.#keptBytes - freed > bytes; count++) freed += sizeOf(this.#texts.at(count) ?? "");
+    this.#texts.drop(count);
+    this.#keptFrom += count;
+    this.#keptBytes -= freed;
+    return freed;
   }
 
   /** The store turned out to have only the lines below `have`. */
