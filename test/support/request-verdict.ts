@@ -42,6 +42,12 @@ const OF_NODE = [400, 408, 417, 431];
 /** What makes the `authorize` of the scene throw or reject. */
 const FAILING = ["Bearer throw", "Bearer reject"];
 
+/** Whether an answer says that `authorize` threw or rejected, which viewers shall not take for a refusal. */
+function isOfFailedAuthorize({ status, text }: SeenAnswer): boolean {
+  // A HEAD has no body that could say so.
+  return status === 503 && (text === "" || text.includes('"code":"FORBIDDEN"'));
+}
+
 /** Whether livetail itself answered. */
 export function isOurs(answer: SeenAnswer): boolean {
   return answer.header("x-content-type-options") === "nosniff";
@@ -50,14 +56,14 @@ export function isOurs(answer: SeenAnswer): boolean {
 /** What is wrong with an answer; undefined for nothing. */
 export function faultOf(request: FuzzedRequest, answer: SeenAnswer): string | undefined {
   const { status } = answer;
-  const { said } = request;
-  // The one 5xx is of the user's own making: an `authorize` that fails.
-  if (status >= 500 && !FAILING.includes(said?.authorization ?? "")) return "a 5xx";
+  // The one 5xx is of the user's own making.
+  if (status >= 500 && !isOfFailedAuthorize(answer)) return "a 5xx";
   for (const name of answer.names) if (!HEADERS.has(name)) return `an unknown header ${name}`;
   if (!isOurs(answer)) {
     if (!request.strange) return "livetail did not answer";
     return OF_NODE.includes(status) ? undefined : "not one of node's own refusals";
   }
+  const { said } = request;
   const allowed = said === null ? null : statusesOf(said);
   if (allowed !== null && !allowed.includes(status)) return `none of ${allowed.join(", ")}`;
   if (request.method === "HEAD") return answer.text === "" ? undefined : "a HEAD with a body";
@@ -130,8 +136,8 @@ function problemFault(answer: SeenAnswer): string | undefined {
     return "a refusal that is no problem";
   const problem = JSON.parse(answer.text) as Problem;
   if (problem.status !== answer.status) return "a problem of another status";
-  const status = problem.code === "FORBIDDEN" && answer.status === TEA ? TEA : CODES[problem.code];
-  if (status !== answer.status) return `the code ${problem.code}`;
+  const mayDiffer = problem.code === "FORBIDDEN" && (answer.status === TEA || isOfFailedAuthorize(answer));
+  if (!mayDiffer && CODES[problem.code] !== answer.status) return `the code ${problem.code}`;
   if (answer.status === 405 && answer.header("allow") === undefined) return "a 405 without Allow";
   return undefined;
 }
