@@ -6,13 +6,13 @@ import type { Gap, Reset } from "./protocol.js";
 import type { RunFeed } from "./run-feed.js";
 import { type From, gapAt, positionOf, type RunView, resetAt, type Step, stepAt } from "./run-view.js";
 
-/** What a poll asks. */
+/** What a poll asks. Never changed: all who ask the same share one. */
 export interface PollAsk {
-  from: From;
+  readonly from: From;
   /** Lines in the answer, at most. */
-  limit: number;
+  readonly limit: number;
   /** How long the answer may be held until there is something new, in milliseconds. */
-  waitMs: number;
+  readonly waitMs: number;
 }
 
 /** Who waits for an answer; `signal` aborts when it is gone, and is not asked for before something is held. */

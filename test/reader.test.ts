@@ -232,6 +232,26 @@ describe("the shared feed of a run", () => {
     expect(scene.reads.length).toBe(begun + 1);
   });
 
+  it("gives a run of 1 MB to all who come late as the same bytes, after one read, and tells each its own gap", async () => {
+    scene = await setScene();
+    const run = await scene.run();
+    for (let page = 0; page < 12; page += 1) {
+      await run.write(range(0, 100).map((i) => line(`${page * 100 + i} ${"x".repeat(980)}`)));
+    }
+    const ask = (index: number) =>
+      scene.reader.poll(run.runId, { from: { kind: "since", index }, limit: 1000, waitMs: 0 });
+    const first = await ask(0);
+    expect(first.length).toBeGreaterThan(1_048_576);
+    const begun = scene.reads.length;
+    const { logs, gap } = JSON.parse(String(first));
+    expect(indexes(logs)).toEqual(range(200, 1200));
+    expect(gap).toMatchObject({ from: 0, to: 199, lost: 200 });
+    for (let viewer = 0; viewer < 100; viewer += 1) expect(ask(0)).toBe(first);
+    expect(JSON.parse(String(await ask(5))).gap).toMatchObject({ from: 5, to: 199, lost: 195 });
+    expect(scene.reads.length).toBe(begun);
+    expect(scene.reader.keptBytes).toBeLessThanOrEqual(2 * 1_310_720);
+  });
+
   it("reads an older page once for all who are behind at the same place, and remembers it for a moment", async () => {
     scene = await setScene();
     const run = await scene.run(500);
