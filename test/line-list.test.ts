@@ -400,6 +400,38 @@ describe("a row", () => {
     expect(next?.top).toBe(end?.bottom);
   });
 
+  it("shows text on any ground in black or white, whichever is read more easily", async () => {
+    const texts = ["41;97mFAIL", "42;30mPASS", "30;40mhidden", "7minverse", "31;7mred", "48;5;226;93my", "37;47mw"];
+    await tab.run(
+      ({ list, entry }, texts) => list.append(texts.map((text, index) => entry(index, `\u001b[${text}`))),
+      texts,
+    );
+    for (const colorScheme of ["light", "dark"] as const) {
+      await tab.page.emulateMedia({ colorScheme });
+      const contrasts = await tab.run(({ rows }) => {
+        const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+        const luminance = (color: string) => {
+          if (canvas === null) return Number.NaN;
+          canvas.fillStyle = color;
+          canvas.fillRect(0, 0, 1, 1);
+          const [red = 0, green = 0, blue = 0] = [...canvas.getImageData(0, 0, 1, 1).data].map((byte) =>
+            byte > 10 ? ((byte / 255 + 0.055) / 1.055) ** 2.4 : byte / 3294,
+          );
+          return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+        };
+        return rows().map((row) => {
+          const span = row.querySelector(".message > span");
+          const { color, backgroundColor } = getComputedStyle(span ?? row);
+          const [dark = 0, light = 0] = [luminance(color), luminance(backgroundColor)].sort((a, b) => a - b);
+          return (light + 0.05) / (dark + 0.05);
+        });
+      });
+      expect(contrasts).toHaveLength(texts.length);
+      for (const contrast of contrasts) expect(contrast).toBeGreaterThan(4.5);
+    }
+    await tab.page.emulateMedia({ colorScheme: null });
+  });
+
   it("links to http and https only, in a window of its own", async () => {
     const link = (href: string) => `\u001b]8;;${href}\u0007text\u001b]8;;\u0007`;
     await tab.run(

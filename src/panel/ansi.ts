@@ -19,6 +19,9 @@ export interface Piece {
 /** The class names of the bits of `flags`, the lowest first. */
 export const LOOK_CLASSES = ["bold", "faint", "italic", "underline", "inverse", "strike"] as const;
 
+/** The bit of text and ground that have changed places. */
+export const INVERSE = 16;
+
 const PLAIN: Look = { colors: ["", ""], flags: 0, href: "" };
 
 /** The SGR codes that set them; 20 more clear them. */

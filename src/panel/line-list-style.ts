@@ -28,6 +28,7 @@ export const LINE_LIST_STYLE = `
   .tone > .icon { color: var(--lt-accent); }
   .badges { display: flex; gap: 1ch; }
   .cost { color: var(--lt-text); }
+  summary { list-style: none; }
   summary::before { content: "▸ "; }
   [open] > summary::before { content: "▾ "; }
   .fields[open], .traceback { grid-column: 5 / -1; }
@@ -40,12 +41,12 @@ export const LINE_LIST_STYLE = `
   .italic { font-style: italic; }
   .underline { text-decoration: underline; }
   .strike { text-decoration: line-through; }
-  .inverse { filter: invert(1); background: var(--lt-bg); }
   .link { color: inherit; }
   @container (max-width: 34rem) {
-    .line { grid-template-columns: 5ch auto 2ch var(--text); }
-    .level, .time:empty { display: none; }
-    .line > :is(details, .badges) { grid-column: 3 / -1; }
+    .line { grid-template-columns: 5ch 2ch var(--text) auto; }
+    .time, .level { display: none; }
+    .badges, .fields[open], .traceback { grid-column: 3 / -1; }
+    .badges { grid-row: 2; }
   }
 }
 `;

@@ -1,7 +1,7 @@
 /** One row of the list as nodes. */
 import type { LogEntry } from "../protocol.js";
 import { money } from "./amounts.js";
-import { LOOK_CLASSES, type Look, type Piece, parseAnsi } from "./ansi.js";
+import { INVERSE, LOOK_CLASSES, type Look, type Piece, parseAnsi } from "./ansi.js";
 import { element } from "./element.js";
 import { iconOf, toneOf } from "./event-look.js";
 import { asideOf } from "./line-search.js";
@@ -105,13 +105,22 @@ function matchEnds(pieces: readonly Piece[], pattern: RegExp): number[] {
   return ends;
 }
 
-function dressed(nodes: (Node | string)[], { colors: [color, background], flags, href }: Look): (Node | string)[] {
+function dressed(nodes: (Node | string)[], { colors, flags, href }: Look): (Node | string)[] {
+  const [color, background] = flags & INVERSE ? [colors[1], colors[0] || "var(--lt-text)"] : colors;
   if (!(color || background || flags || href)) return nodes;
   const made = href
     ? element("a", "link", { href, target: "_blank", rel: "noopener noreferrer" }, ...nodes)
     : element("span", "", {}, ...nodes);
   made.classList.add(...LOOK_CLASSES.filter((_, bit) => flags & (1 << bit)));
-  // Text in the colour of its ground is there to be overlooked.
-  if (color !== background) Object.assign(made.style, { color, background });
+  Object.assign(made.style, { background, color: background ? legibleOn(background) : color });
   return [made];
+}
+
+/**
+ * Black or white, whichever has more contrast to a ground: at least 4.5, since it changes at a luminance (y) of 0.179.
+ * A terminal's pairs of colours are made for its own theme, and text in the colour of its ground to be overlooked.
+ */
+function legibleOn(ground: string): string {
+  const white = [0.95, 1, 1.09];
+  return `color(from ${ground} xyz ${white.map((most) => `clamp(0,(.179 - y)*999,${most})`).join(" ")})`;
 }
