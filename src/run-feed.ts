@@ -228,7 +228,8 @@ export class RunFeed {
     this.#lastNews = this.#options.clock.now();
     this.view = {
       ...view,
-      first: Math.min(first, window.first),
+      // They may just have been given up for want of room.
+      first: Math.min(first, this.#window.first),
       next: window.next,
       total: window.next,
       cursor: formatCursor(view.epoch, window.next, view.version),
