@@ -1,4 +1,5 @@
 import { defineConfig } from "tsup";
+import { minifyStyles } from "./minify-styles.js";
 
 /** A subpath of the package is a file: `livetail/express` is src/adapters/express.ts. */
 const library = [
@@ -55,5 +56,6 @@ export default defineConfig([
     target: "es2022",
     minify: true,
     noExternal: [/./],
+    esbuildPlugins: [minifyStyles],
   },
 ]);

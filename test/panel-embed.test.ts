@@ -145,7 +145,7 @@ describe("a panel in a page of its own kind", () => {
     });
     const visitor = await visit(server.origin);
     await visitor.page.locator(".failure", { hasText: "FORBIDDEN Not for you." }).waitFor();
-    await visitor.page.locator(".connection", { hasText: "Not connected" }).waitFor();
+    await visitor.page.locator(".connection", { hasText: "refused" }).waitFor();
     expect(await visitor.events()).toEqual(["error FORBIDDEN"]);
   });
 

@@ -29,6 +29,10 @@ describe("the README", () => {
       expect(readme).toContain(size);
       expect(sizes).toContain(`${size} with`);
     }
+    const panel = /weighs at most (\S+ kB) more than the client/.exec(
+      readFileSync(join(ROOT, "test/panel-size.test.ts"), "utf8"),
+    );
+    expect(readme).toContain(`weighs ${panel?.[1]} more than the client`);
   });
 
   it("opens with at most 15 lines for the server and 5 for the page", () => {

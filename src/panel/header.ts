@@ -11,16 +11,6 @@ export interface Header {
   show(view: RunView, paused: boolean): void;
 }
 
-const CONNECTIONS = {
-  connecting: "Connecting…",
-  live: "Live",
-  reconnecting: "Reconnecting…",
-  offline: "Offline",
-  ended: "",
-  refused: "Not connected",
-  paused: "Paused",
-} as const;
-
 /** How long the button that cancels waits to be clicked a second time, in milliseconds. */
 const ARMED_MS = 5000;
 
@@ -78,7 +68,7 @@ export function createHeader(runId: string, onCancel: (() => void) | null): Head
 
       const reached = paused && view.connection === "live" ? "paused" : view.connection;
       connection.dataset.state = reached;
-      connection.textContent = CONNECTIONS[reached];
+      connection.textContent = reached;
 
       const began = Date.parse(details?.started_at ?? details?.created_at ?? "");
       const finished = Date.parse(details?.finished_at ?? "");
@@ -89,10 +79,9 @@ export function createHeader(runId: string, onCancel: (() => void) | null): Head
             ? ""
             : ticking(Date.now() + view.skewMs - began);
 
-      const { state: lives = "", id = "", attempt = 0 } = view.owner ?? {};
+      const lives = view.owner?.state ?? "";
       owner.dataset.state = lives;
-      owner.textContent = ended || !lives ? "" : `owner ${lives}${attempt > 1 ? `, attempt ${attempt}` : ""}`;
-      owner.title = id ?? "";
+      owner.textContent = ended || !lives ? "" : `owner ${lives}`;
 
       missing.textContent = view.missing > 0 ? `${count(view.missing, "line")} missing` : "";
       costs.hidden = !stats?.total.calls;

@@ -32,12 +32,13 @@ details { position: relative; }
 .header { padding: 12px 14px 10px; }
 .name { flex: 1; overflow-wrap: anywhere; font-size: 1.15em; }
 .subject, .connection, .facts, .progress, .tally, .found, legend { color: var(--lt-dim); font-weight: 400; font-variant-numeric: tabular-nums; }
-.status { padding: 2px 10px; border-radius: 99px; background: var(--lt-dim); color: var(--lt-bg); font-weight: 600; text-transform: capitalize; }
+.status { padding: 2px 10px; border-radius: 99px; background: var(--lt-dim); color: var(--lt-bg); font-weight: 600; }
+.status, .connection { text-transform: capitalize; }
 .status[data-status=running] { background: var(--lt-accent); }
 .status[data-status=completed] { background: var(--lt-success); }
 .status[data-status=failed], .cancel[aria-pressed=true] { background: var(--lt-danger); color: var(--lt-bg); }
 .connection::before { content: "● "; }
-.connection:empty { display: none; }
+.connection[data-state=ended] { display: none; }
 [data-state=live]::before, [data-status=success] .glyph { color: var(--lt-success); }
 [data-state=reconnecting], [data-state=paused], [data-state=stalled], .unpriced, .missing { color: var(--lt-warning); }
 [data-state=offline], [data-state=refused], [data-state=lost], .errors, .code, .layer[data-status=failed] { color: var(--lt-danger); font-weight: 600; }
@@ -64,6 +65,7 @@ details { position: relative; }
 .toolbar { padding: 8px 14px; background: var(--lt-raised); border-block: 1px solid var(--lt-border); }
 .finder { flex: 1 0 9rem; flex-wrap: nowrap; }
 .search { flex: 1; min-width: 5rem; cursor: text; }
+.found:empty ~ * { display: none; }
 .facets { align-items: start; gap: 8px 24px; margin-bottom: 8px; }
 .tally { margin-inline-start: auto; padding-inline-start: 12px; }
 

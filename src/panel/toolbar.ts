@@ -54,12 +54,6 @@ export function createToolbar({ list, runId, client, onFollow, onPause, say }: T
   showPause(false);
   const copy = button("button", "Copy", async () => say(await copyText(list.copyText())));
 
-  const showSearch = ({ query, current, count }: SearchState) => {
-    found.textContent = query && (count > 0 ? `${current || "–"}/${count}` : "No match");
-    previous.hidden = next.hidden = count === 0;
-  };
-  showSearch({ query: "", current: 0, count: 0 });
-
   return {
     element: element(
       "div",
@@ -75,7 +69,9 @@ export function createToolbar({ list, runId, client, onFollow, onPause, say }: T
       downloadOf(runId, client, say),
     ),
     searchBox,
-    showSearch,
+    showSearch({ query, current, count }) {
+      found.textContent = query && (count > 0 ? `${current || "–"}/${count}` : "No match");
+    },
     showFollow,
     showPause,
   };

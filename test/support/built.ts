@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const LOCK = join(ROOT, "node_modules", ".livetail-build");
-const SOURCES = ["src", "package.json", "tsup.config.ts"];
+const SOURCES = ["src", "package.json", "tsup.config.ts", "minify-styles.ts"];
 
 /**
  * Builds the package if `dist` is older than its sources, once for all test files that ask at the same time.
