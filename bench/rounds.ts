@@ -28,9 +28,9 @@ export interface Result {
   otherMicros?: Record<string, number>;
   /** The contender that the ratio is taken of. */
   yardstick: string;
-  /** `perSecond` as a share of the yardstick's. */
+  /** `perSecond` as a share of the yardstick's in the same round, which what else the machine did fell upon, too. */
   ratio: number;
-  /** The yardstick's `cpuMicros` as a share of this one's: what `ratio` is where nothing else disturbs; null: unknown. */
+  /** The same of the yardstick's `cpuMicros` by this one's: what `ratio` is where nothing disturbs; null: unknown. */
   cpuRatio: number | null;
 }
 
@@ -62,17 +62,17 @@ export interface Measured {
 /** Measures every contender `rounds` times after one round that does not count. */
 export async function measureInRounds(contenders: readonly Contender[], rounds: number): Promise<Result[]> {
   const measured = await interleave(contenders, rounds, 1);
-  const speedsOf = (at: number): number[] => (measured[at] ?? []).map(({ perSecond }) => perSecond);
-  const costOf = (at: number): number | null => {
-    const costs = (measured[at] ?? []).flatMap(({ cpuMicros }) => (cpuMicros === null ? [] : [cpuMicros]));
-    return costs.length === 0 ? null : median(costs);
-  };
   return contenders.map(({ name, yardstick = contenders[0]?.name ?? name }, at) => {
     const all = measured[at] ?? [];
-    const speeds = speedsOf(at);
-    const beside = contenders.findIndex((contender) => contender.name === yardstick);
-    if (beside === -1) throw new Error(`"${name}" is measured by "${yardstick}", which is no contender.`);
-    const [cpuMicros, besideMicros] = [costOf(at), costOf(beside)];
+    const beside = measured[contenders.findIndex((contender) => contender.name === yardstick)];
+    if (beside === undefined) throw new Error(`"${name}" is measured by "${yardstick}", which is no contender.`);
+    const speeds = all.map(({ perSecond }) => perSecond);
+    const ratios = speeds.map((speed, round) => speed / (beside[round]?.perSecond ?? Number.NaN));
+    const costs = all.flatMap(({ cpuMicros }) => (cpuMicros === null ? [] : [cpuMicros]));
+    const cpuRatios = all.flatMap(({ cpuMicros }, round) => {
+      const besideMicros = beside[round]?.cpuMicros ?? null;
+      return cpuMicros === null || besideMicros === null ? [] : [besideMicros / cpuMicros];
+    });
     const others = all.flatMap(({ otherMicros }) => (otherMicros === undefined ? [] : [otherMicros]));
     const otherMicros = Object.keys(others[0] ?? {}).map((who) => [who, median(others.map((one) => one[who] ?? 0))]);
     return {
@@ -80,11 +80,11 @@ export async function measureInRounds(contenders: readonly Contender[], rounds: 
       perSecond: median(speeds),
       slowest: Math.min(...speeds),
       fastest: Math.max(...speeds),
-      cpuMicros,
+      cpuMicros: medianOrNull(costs),
       ...(others.length > 0 && { otherMicros: Object.fromEntries(otherMicros) }),
       yardstick,
-      ratio: median(speeds) / median(speedsOf(beside)),
-      cpuRatio: cpuMicros === null || besideMicros === null ? null : besideMicros / cpuMicros,
+      ratio: median(ratios),
+      cpuRatio: medianOrNull(cpuRatios),
     };
   });
 }
@@ -134,6 +134,10 @@ async function interleave<Value>(
     }
   }
   return measured;
+}
+
+function medianOrNull(values: readonly number[]): number | null {
+  return values.length === 0 ? null : median(values);
 }
 
 function median(values: readonly number[]): number {

@@ -45,6 +45,14 @@ describe("rounds", () => {
     ]);
   });
 
+  test("compare what was measured in the same round", async () => {
+    const [, b] = await measureInRounds(
+      [contender("a", [1, 100, 10, 1000], []), contender("b", [1, 50, 5, 400], [])],
+      3,
+    );
+    expect(b).toMatchObject({ perSecond: 50, ratio: 0.5, cpuRatio: 0.5 });
+  });
+
   test("refuse a yardstick that is no contender", async () => {
     await expect(measureInRounds([contender("a", [1, 1], [], "b")], 1)).rejects.toThrow("is no contender");
   });
