@@ -104,7 +104,11 @@ export const resumeStream: Watch = async (redis, id, onMessage) => {
 
 /** BullMQ's `QueueEvents`, progress. */
 export const queueEvents: Watch = async (redis, id, onMessage) => {
-  const events = new QueueEvents("latency", { connection: { host: "127.0.0.1", port: redis.port } });
+  // From the first event on: it is ready before it has asked for what is new, and what comes in between would be lost.
+  const events = new QueueEvents("latency", {
+    connection: { host: "127.0.0.1", port: redis.port },
+    lastEventId: "0",
+  });
   events.on("progress", ({ jobId, data }) => {
     if (jobId === id) onMessage((data as { message: string }).message);
   });
