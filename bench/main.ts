@@ -52,6 +52,8 @@ if (asTables) {
   console.log(`\n${goalsMet(report)}, in ${round(seconds / 60)} minutes${quick ? ": a quick look" : ""}.`);
   console.log(`${machine.cores} cores of ${machine.cpu}, Node ${machine.node}, ${machine.redis}.`);
 }
+// A scenario that failed may have left connections open that would keep the process.
+process.stdout.write("", () => process.exit());
 
 /** What was measured, with what the goals are by now. */
 function judgedAnew(old: Report): Report {
