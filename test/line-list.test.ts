@@ -373,6 +373,13 @@ describe("a row", () => {
     expect(await tab.run(({ rows }) => rows()[1]?.querySelector("time")?.textContent)).toMatch(/^\d\d:\d\d:00\.250$/);
   });
 
+  it("has no fold for a layer or a stream alone", async () => {
+    await tab.run(({ list, entry }) => {
+      list.append([entry(0, "a", { layer: "x", stream: "stdout" }), entry(1, "b", { layer: "x", model: "y" })]);
+    });
+    expect(await tab.run(({ rows }) => rows().map((row) => row.querySelectorAll(".fields").length))).toEqual([0, 1]);
+  });
+
   it("opens its fields as a tree, branch by branch, which is still open after it was out of sight", async () => {
     await appendMixed(400);
     await tab.run(({ list, entry }) => {

@@ -365,6 +365,21 @@ describe("whoever cannot see or use a mouse", () => {
     expect(visitor.faults).toEqual([]);
   });
 
+  it("sees the layer that failed on a narrow screen, however many there are", async () => {
+    const server = await serve();
+    const run = server.writing.createOperationRun("job", "narrow");
+    for (let i = 0; i < 30; i += 1) run.layer(`layer ${i}`, i === 20 ? "failed" : "pending");
+    await run.flush();
+    const visitor = await view(server, run, "", { viewport: { width: 360, height: 700 } });
+    await says(visitor, ".layer[data-status=failed]", /layer 20/);
+    const box = () => visitor.page.locator(".layer[data-status=failed]").boundingBox();
+    await until(async () => {
+      const { x = -1, width = 0 } = (await box()) ?? {};
+      return x >= 0 && x + width <= 360;
+    }, "the failed layer in sight");
+    await run.complete();
+  });
+
   it("is told where the run stands, and not each line", async () => {
     const server = await serve();
     const run = server.writing.createOperationRun("job", "spoken");

@@ -32,7 +32,10 @@ export function createLayerStrip(onJump: (name: string) => void): LayerStrip {
         list.replaceChildren(...shown.map((chip) => element("li", "", {}, chip)));
       }
       // The layer that has just begun or failed is seen, however many there are.
-      if (news) list.scrollTo(news.offsetLeft - list.clientWidth / 2, news.offsetTop - list.offsetTop);
+      if (news) {
+        const middle = news.offsetLeft + news.offsetWidth / 2;
+        list.scrollTo(middle - list.clientWidth / 2, news.offsetTop - list.offsetTop);
+      }
     },
   };
 }

@@ -26,6 +26,9 @@ const MAX_MARKS = 500;
 /** Fields that a row shows otherwise. */
 const SHOWN = new Set(["index", "timestamp", "level", "source", "message", "traceback", "metadata", "truncated"]);
 
+/** Fields that many lines have and that alone are not worth a fold on each of them. */
+const COMMON = new Set(["layer", "stream"]);
+
 /** The row of a line. */
 export function lineRow(entry: LogEntry, look: RowLook): HTMLElement {
   const { index, level, backend, cost_usd, traceback } = entry;
@@ -41,7 +44,8 @@ export function lineRow(entry: LogEntry, look: RowLook): HTMLElement {
   row.append(element("span", "level", {}, level), element("span", "icon", { ariaHidden: "true" }, iconOf(entry.event)));
   row.append(message, badges);
   const fields = [...Object.entries(entry).filter(([name]) => !SHOWN.has(name)), ...Object.entries(entry.metadata)];
-  if (fields.length > 0) row.append(fold("fields", [`{${fields.length}}`], () => metadataTree(fields)));
+  if (fields.some(([name]) => !COMMON.has(name)))
+    row.append(fold("fields", [`{${fields.length}}`], () => metadataTree(fields)));
   if (traceback !== undefined) row.append(tracebackFold(traceback));
   row.className += ` ${level} ${toneOf(backend)}`;
   row.dataset.index = String(index);
