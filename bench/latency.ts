@@ -1,5 +1,4 @@
 /** How long a line takes from the log call to a viewer's callback, through Redis, into another process. */
-import { strictEqual } from "node:assert";
 import type { TestRedis } from "../test/support/redis.js";
 import { until } from "../test/support/until.js";
 import { helperCpu, ownCpu, perUnit, redisCpu, startCpu } from "./cpu-time.js";
@@ -85,7 +84,7 @@ async function measure(
     });
     const busy = await send(BUSY * seconds, BUSY);
     const cpu = perUnit(await stopCpu(), busy.length);
-    strictEqual(wrong, "", "every line comes once and in order");
+    if (wrong !== "") throw new Error(`Not every line came once and in order by ${way}: ${wrong}`);
     await order({ kind: "end" });
     await watching.stop();
     return { idle, busy, cpu };
