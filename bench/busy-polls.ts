@@ -3,11 +3,13 @@ import { deepStrictEqual } from "node:assert";
 import { createLivetail, type Livetail, type PollAnswer, type Run } from "livetail";
 import type { Question } from "./http-load.js";
 import { type BenchLine, benchLines } from "./inputs.js";
-import { CONNECTIONS, type PolledServer, PolledServers, SERVERS } from "./polled-server.js";
+import { type PolledServer, PolledServers, SERVERS } from "./polled-server.js";
 import { type Contender, type Measurement, measureInRounds } from "./rounds.js";
 import type { Scenario } from "./scenario.js";
 
 const RUNS = 10;
+/** On how many connections a server is asked at a time. */
+const CONNECTIONS = 32;
 /** New lines in an answer. */
 const FRESH = 5;
 /** Whoever polls every 200 ms then finds five new lines. */
@@ -47,7 +49,7 @@ export const busyPolls: Scenario = {
           bodyHolds: '"next_poll_ms"',
         };
         contenders.push(
-          { name: yardstick, yardstick, measure: () => constant.measure(() => constantPage, seconds) },
+          { name: yardstick, yardstick, measure: () => constant.measure(() => constantPage, CONNECTIONS, seconds) },
           {
             name: `${title}, livetail`,
             yardstick,
@@ -130,7 +132,7 @@ async function measurePages(
     asked += 1;
     return pageOf(runs[asked % runs.length] as (typeof runs)[number], position());
   };
-  const measurement = await server.measure(question, seconds);
+  const measurement = await server.measure(question, CONNECTIONS, seconds);
   for (let from = position(); from > position() - SAMPLED_ANSWERS; from -= 1) {
     const run = runs[from % runs.length] as (typeof runs)[number];
     verify(await server.get(pageOf(run, from).path), writing, from);

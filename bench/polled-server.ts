@@ -6,9 +6,6 @@ import { answersPerSecond, type Question } from "./http-load.js";
 import type { PollServerReady, PollServerRole } from "./poll-server.js";
 import type { Measurement } from "./rounds.js";
 
-/** On how many connections a server is asked at a time. */
-export const CONNECTIONS = 32;
-
 /** The servers that are compared, with the names that they are printed with. */
 export const SERVERS = [
   ["http", "node:http"],
@@ -18,8 +15,8 @@ export const SERVERS = [
 export interface PolledServer {
   /** The body of one answer; rejects unless it is a 200. */
   get(path: string): Promise<string>;
-  /** Asks as fast as it answers. */
-  measure(question: () => Question, seconds: number): Promise<Measurement>;
+  /** Asks as fast as it answers, on so many connections at a time. */
+  measure(question: () => Question, connections: number, seconds: number): Promise<Measurement>;
 }
 
 /** Servers that are stopped together. */
@@ -43,9 +40,9 @@ export class PolledServers {
         if (response.status !== 200) throw new Error(`${path}: ${response.status} ${body}`);
         return body;
       },
-      measure: async (question, seconds) => {
+      measure: async (question, connections, seconds) => {
         const stopCpu = await startCpu({ server: helperCpu(helper), client: ownCpu, Redis: redisCpu(this.#redis) });
-        const { answers, perSecond } = await answersPerSecond({ port, question, seconds, connections: CONNECTIONS });
+        const { answers, perSecond } = await answersPerSecond({ port, question, seconds, connections });
         const { server, ...otherMicros } = perUnit(await stopCpu(), answers);
         return { perSecond, cpuMicros: server, otherMicros };
       },
