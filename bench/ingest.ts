@@ -30,6 +30,7 @@ export const ingest: Scenario = {
     { row: LIVETAIL, figure: "perSecond", of: NOT_AWAITED, atLeast: 5 },
     { row: LIVETAIL, figure: "perSecond", of: RESUMABLE, atLeast: 1 },
     { row: LIVETAIL, figure: "perSecond", of: XADD, atLeast: 1 },
+    { row: LIVETAIL, figure: "perSecond", of: AWAITED, atLeast: 40 },
   ],
   async run({ redis, quick }) {
     const lines = benchLines(quick ? 20_000 : 100_000);
