@@ -81,6 +81,8 @@ export const streamRun: Watch = async (redis, id, onMessage) => {
 /** `resumeExistingStream()`. */
 export const resumeStream: Watch = async (redis, id, onMessage) => {
   const [publisher, subscriber] = [new Redis(redis.url), new Redis(redis.url)];
+  // One that subscribes before it is ready never is: nothing would come.
+  await Promise.all([publisher.ping(), subscriber.ping()]);
   const context = createResumableStreamContext({ waitUntil: null, publisher, subscriber });
   const stream = await context.resumeExistingStream(id);
   if (!stream) throw new Error("There is no such stream.");
