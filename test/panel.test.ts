@@ -102,9 +102,11 @@ describe("the page of a run", () => {
     await says(visitor, ".connection", "reconnecting");
     for (const line of lineTexts(6).slice(3)) run.log(line);
     await run.flush();
+    const asked = server.asked.length;
     await server.start();
-    // Nothing happens in the run: the first answer must not be held back.
     await says(visitor, ".connection", "live");
+    // A server that is back and has no news would hold a poll, and nobody would know for as long that it is back.
+    expect(server.asked[asked]?.url).toContain("wait=0");
     await hears(visitor, lineTexts(6));
     await run.complete();
     await says(visitor, ".status", "✓ completed");
