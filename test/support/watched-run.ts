@@ -107,8 +107,8 @@ export async function openWatchedRun(
       );
     },
     async readFromStart() {
-      // By a process that knows nothing yet.
-      const fresh = createLivetail({ redis, onError: () => {}, ...options });
+      // By a process that knows nothing yet, and has all the time that a busy machine takes to connect.
+      const fresh = createLivetail({ redis, onError: () => {}, ...options, commandTimeoutMs: 30_000 });
       const { body } = await fresh.handler.handle(request(`/${run.id}?since=0&limit=1000`));
       await fresh.close();
       const { code, gap, logs: lines, next_index, status } = JSON.parse(String(body));
