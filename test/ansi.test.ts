@@ -90,6 +90,10 @@ describe("links", () => {
     expect(shown(link(href))).toBe("text after");
   });
 
+  it("are none in other sequences that carry text", () => {
+    expect(shown(`${ESC}P8;;http://a.test${ESC}\\x${ESC}_8;;http://a.test\u0007y`)).toBe("xy");
+  });
+
   it("keep the colours in them", () => {
     expect(shown(`${ESC}[31m${ESC}]8;;http://a.test\u0007x${ESC}[0my${ESC}]8;;\u0007z`)).toBe(
       "x{var(--lt-ansi-1)|||http://a.test}y{|||http://a.test}z",

@@ -407,6 +407,19 @@ describe("a row", () => {
     expect(next?.top).toBe(end?.bottom);
   });
 
+  it("is in sight to its end when it is unfolded as the last one of a list that follows", async () => {
+    await appendMixed(100);
+    await tab.page.locator('[data-index="99"] .traceback > summary').click();
+    const ends = () =>
+      tab.run(({ list, rows }) => [rows().at(-1)?.getBoundingClientRect().bottom, list.element.clientHeight]);
+    await vi.waitFor(async () => {
+      const [bottom = 0, edge = 0] = await ends();
+      expect(Math.abs(bottom - edge)).toBeLessThanOrEqual(1);
+    }, PATIENCE);
+    expect(await tab.page.locator('[data-index="99"] .trace').isVisible()).toBe(true);
+    expect(await told()).toMatchObject({ following: true });
+  });
+
   it("shows text on any ground in black or white, whichever is read more easily", async () => {
     const texts = ["41;97mFAIL", "42;30mPASS", "30;40mhidden", "7minverse", "31;7mred", "48;5;226;93my", "37;47mw"];
     await tab.run(
