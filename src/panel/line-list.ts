@@ -21,7 +21,7 @@ export interface SearchState {
   count: number;
 }
 
-/** What a list is told by, and tells. Everything is told at most once a frame. */
+/** What a list is told by, and tells. What lines bring about is told at most once a frame. */
 export interface LineListOptions {
   /** Told when the list begins or ceases to stick to the end, and of lines below that came since. */
   onFollow(following: boolean, unseen: number): void;
@@ -220,6 +220,7 @@ export class LineList {
     const row = this.#search?.step(this.#search.current?.seq ?? from, direction);
     this.#goTo = row;
     this.#go(row);
+    this.#tell();
   }
 
   #go(row: Row | null | undefined): boolean {
