@@ -22,9 +22,9 @@ async function bundle(entry: string): Promise<{ text: string; gzipBytes: number 
 }
 
 describe("the panel", () => {
-  it("weighs at most 14.6 kB more than the client, gzipped, with its styles", async () => {
+  it("weighs at most 14.7 kB more than the client, gzipped, with its styles", async () => {
     const [panel, client] = await Promise.all([bundle("panel/bundle.ts"), bundle("client/index.ts")]);
-    expect(panel.gzipBytes - client.gzipBytes).toBeLessThanOrEqual(14_600);
+    expect(panel.gzipBytes - client.gzipBytes).toBeLessThanOrEqual(14_700);
     expect(panel.text).toContain("light-dark(");
   });
 

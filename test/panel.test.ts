@@ -179,7 +179,7 @@ describe("cancelling", () => {
     await button.click();
     await says(visitor, ".status", "⊘ cancelled");
     expect(run.signal.aborted).toBe(true);
-    expect(await button.isVisible()).toBe(false);
+    await button.waitFor({ state: "hidden" });
   });
 
   it("that is refused says why", async () => {
@@ -193,6 +193,8 @@ describe("cancelling", () => {
     await visitor.page.locator(".cancel").click();
     await visitor.page.locator(".cancel").click();
     await says(visitor, ".toast", "Not yours.");
+    await says(visitor, ".status", "◐ running");
+    expect(await visitor.page.locator(".cancel").isVisible()).toBe(true);
     expect(run.signal.aborted).toBe(false);
     await run.complete();
   });

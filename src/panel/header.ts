@@ -29,14 +29,13 @@ export function createHeader(runId: string, onCancel: (() => void) | null): Head
   const code = element("code", "code");
   const reason = element("bdi", "reason");
   const failure = element("p", "failure", {}, code, " ", reason);
-  let asked = false;
   let disarm: ReturnType<typeof setTimeout> | undefined;
   let shownStats: BackendStats | undefined;
 
   const cancel = button("button cancel", "", () => {
-    asked = cancel.ariaPressed === "true";
-    arm(!asked);
-    if (asked) onCancel?.();
+    const confirmed = cancel.ariaPressed === "true";
+    arm(!confirmed);
+    if (confirmed) onCancel?.();
   });
   const arm = (armed: boolean) => {
     clearTimeout(disarm);
@@ -59,7 +58,7 @@ export function createHeader(runId: string, onCancel: (() => void) | null): Head
       const { details, refusal, stats } = view;
       const { status: state, error, error_code } = { ...details, status: view.status, ...view.completion };
       const ended = isTerminal(state ?? "");
-      const cancelling = !ended && (asked || details?.cancel_requested);
+      const cancelling = !ended && details?.cancel_requested;
       status.dataset.status = state ?? "";
       status.textContent = `${GLYPHS[state ?? "queued"]} ${cancelling ? "cancelling" : (state ?? "waiting")}`;
       operation.textContent = details?.operation ?? runId;
@@ -72,12 +71,9 @@ export function createHeader(runId: string, onCancel: (() => void) | null): Head
 
       const began = Date.parse(details?.started_at ?? details?.created_at ?? "");
       const finished = Date.parse(details?.finished_at ?? "");
-      elapsed.textContent =
-        finished >= began
-          ? duration(finished - began)
-          : ended || !began
-            ? ""
-            : ticking(Date.now() + view.skewMs - began);
+      const now = finished || Date.now() + view.skewMs;
+      const known = began && (finished || !ended);
+      elapsed.textContent = known ? (finished ? duration : ticking)(Math.max(0, now - began)) : "";
 
       const lives = view.owner?.state ?? "";
       owner.dataset.state = lives;

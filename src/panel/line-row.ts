@@ -27,7 +27,7 @@ const MAX_MARKS = 500;
 const SHOWN = new Set(["index", "timestamp", "level", "source", "message", "traceback", "metadata", "truncated"]);
 
 /** Fields that many lines have and that alone are not worth a fold on each of them. */
-const COMMON = new Set(["layer", "stream"]);
+const COMMON = /^(layer|stream)$/;
 
 /** The row of a line. */
 export function lineRow(entry: LogEntry, look: RowLook): HTMLElement {
@@ -44,7 +44,7 @@ export function lineRow(entry: LogEntry, look: RowLook): HTMLElement {
   row.append(element("span", "level", {}, level), element("span", "icon", { ariaHidden: "true" }, iconOf(entry.event)));
   row.append(message, badges);
   const fields = [...Object.entries(entry).filter(([name]) => !SHOWN.has(name)), ...Object.entries(entry.metadata)];
-  if (fields.some(([name]) => !COMMON.has(name)))
+  if (fields.some(([name]) => !COMMON.test(name)))
     row.append(fold("fields", [`{${fields.length}}`], () => metadataTree(fields)));
   if (traceback !== undefined) row.append(tracebackFold(traceback));
   row.className += ` ${level} ${toneOf(backend)}`;

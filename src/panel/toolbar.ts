@@ -58,7 +58,7 @@ export function createToolbar({ list, runId, client, onFollow, onPause, say }: T
     element: element(
       "div",
       "toolbar",
-      { role: "group", ariaLabel: "Tools" },
+      {},
       element("div", "finder", { role: "search" }, searchBox, found, previous, next),
       createFilterMenu(list.facets, (filter) => list.setFilter(filter)),
       clock,
