@@ -99,7 +99,7 @@ const DRILLS: [string, Drill][] = [
       runs: length(50, 10),
       leaseMs: length(30_000, 1500),
       awayMs: length(300_000, 2500),
-      commandTimeoutMs: length(2000, 5000),
+      commandTimeoutMs: 2000,
       maxWaitingLines: length(10_000, 1000),
       begin: (redis) => redis.kill(),
       end: (redis) => redis.restart(),
