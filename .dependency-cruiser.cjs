@@ -18,6 +18,8 @@ const stations = {
       "json",
       "layers",
       "line",
+      "llm-usage",
+      "price",
       "random-id",
       "redact",
       "serialize",
@@ -39,7 +41,7 @@ const stations = {
       "logger",
       "context",
     ],
-    ...["owner", "outage", "turn-queue"],
+    ...["owner", "outage", "turn-queue", "llm-call"],
   ],
   reading: [
     ...["reader", "follow", "poll", "run-feed", "run-view", "page-bytes", "run-status"],

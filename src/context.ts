@@ -2,6 +2,7 @@
  * The current run: what code below `runOperation` logs to without being handed a run.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { Price, PricedCall } from "./price.js";
 import type { LayerStatus } from "./protocol.js";
 
 /** Where a logger puts what it makes. None of the methods throws or waits. */
@@ -22,10 +23,24 @@ export interface OutputSink {
   logOutput(line: string, stream?: "stdout" | "stderr"): void;
 }
 
+/** Where calls of models are told. None of the methods throws or waits. */
+export interface CallSink {
+  /** Logs the event of a call and counts what it tells. */
+  log(event: CallEvent, fields: Record<string, unknown>): void;
+  /** What a call costs by the table of the livetail; null when nobody knows. */
+  price(call: PricedCall): Price | null;
+  /** Milliseconds since 1970. */
+  now(): number;
+}
+
+/** What becomes of a call of a model. */
+export type CallEvent = "start" | "complete" | "error" | "fallback";
+
 /** The run that the code which is executing now belongs to. */
 export interface CurrentRun extends OutputSink {
   readonly id: string;
   readonly sink: LogSink;
+  readonly calls: CallSink;
 }
 
 const KEY = Symbol.for("livetail.context");

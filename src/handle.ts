@@ -3,7 +3,7 @@
  * because of the store or of what it is handed.
  */
 import type { Clock } from "./clock.js";
-import type { CurrentRun, LogSink } from "./context.js";
+import type { CallSink, CurrentRun, LogSink } from "./context.js";
 import { createTotals, type Totals } from "./cost.js";
 import type { Deadlines } from "./deadlines.js";
 import { LivetailError } from "./errors.js";
@@ -12,6 +12,7 @@ import { toLayerStatus } from "./layers.js";
 import { StructuredLogger } from "./logger.js";
 import type { LeaseHolder, Owner } from "./owner.js";
 import { plainText } from "./plain-text.js";
+import type { Pricing } from "./price.js";
 import type { LayerStatus, LogLevel, TerminalStatus } from "./protocol.js";
 import { randomId } from "./random-id.js";
 import { Writer } from "./writer.js";
@@ -32,6 +33,8 @@ export interface RunHost extends WriterHost {
   readonly owner: Owner;
   /** How long `complete()`, `fail()` and `release()` wait for the store. */
   readonly endDeadlines: Deadlines;
+  /** What calls cost that nobody named the cost of. */
+  readonly price: Pricing;
   /** The claim of a run succeeded: it is the one of its id here. */
   claimed(handle: Handle): void;
   /** A handle writes no more lines. */
@@ -47,6 +50,7 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
   protected readonly level: LogLevel;
   protected readonly jobId: string;
   #logger: StructuredLogger | null = null;
+  #calls: CallSink | null = null;
   #controller: AbortController | null = null;
   protected cancelled = false;
 
@@ -77,6 +81,22 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
       ...(this.jobId === "" ? {} : { jobId: this.jobId }),
     });
     return this.#logger;
+  }
+
+  /** Where `openLlmCall` tells of calls. */
+  get calls(): CallSink {
+    const { host, id } = this;
+    this.#calls ??= {
+      log: (event, fields) => {
+        if (event === "start") this.logger.llmCallStart(fields);
+        else if (event === "complete") this.logger.llmCallComplete(fields);
+        else if (event === "error") this.logger.llmCallError(fields);
+        else this.logger.llmCallFallback(fields);
+      },
+      price: (call) => host.price(call, id),
+      now: host.now,
+    };
+    return this.#calls;
   }
 
   /** Aborts when a cancel was asked for (`CANCELLED`) or another owner took over (`FENCED`). */

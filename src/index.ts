@@ -36,7 +36,10 @@ export {
   startOperation,
 } from "./livetail.js";
 export type { LivetailOptions } from "./livetail-options.js";
+export { type LlmCallInfo, type LlmOutcome, type OpenLlmCall, openLlmCall } from "./llm-call.js";
+export { type LlmAnswer, type LlmUsage, usageOf } from "./llm-usage.js";
 export { type EventFields, type LlmCall, StructuredLogger, type StructuredLoggerOptions } from "./logger.js";
+export type { Price, PricedCall, PriceFn } from "./price.js";
 export type * from "./protocol.js";
 export type { EndOutcome, Run, RunOptions } from "./run.js";
 export { memoryStore } from "./store/memory.js";

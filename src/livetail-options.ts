@@ -4,6 +4,7 @@ import type { BacklogLimits } from "./backlog.js";
 import type { Clock } from "./clock.js";
 import { CLOSE_SIGNALS, type CloseSignal } from "./close-on-signals.js";
 import { LivetailError } from "./errors.js";
+import type { PriceFn } from "./price.js";
 import type { LogLevel } from "./protocol.js";
 import type { RedisInput } from "./store/redis.js";
 import type { LogStore, StoreLimits } from "./store.js";
@@ -35,6 +36,8 @@ export interface LivetailOptions extends Partial<StoreLimits>, Partial<BacklogLi
   redactKeys?: readonly string[];
   /** Lines of loggers below this level are not made. Default `debug`. */
   level?: LogLevel;
+  /** What calls of models cost that nobody named the cost of. Default: they are unpriced. */
+  price?: PriceFn;
   /** How long `complete()`, `fail()`, `release()`, `flush()` and `close()` wait for the store. Default 60,000. */
   endTimeoutMs?: number;
   /**
@@ -109,6 +112,9 @@ export function checkOptions(options: LivetailOptions): void {
   for (const signal of options.closeOnSignals ?? []) {
     if (CLOSE_SIGNALS.includes(signal)) continue;
     throw new LivetailError("INVALID_OPTION", `The option closeOnSignals takes ${CLOSE_SIGNALS.join(", ")}.`);
+  }
+  if (options.price !== undefined && typeof options.price !== "function") {
+    throw new LivetailError("INVALID_OPTION", "The option price must be a function.");
   }
   if (options.redis !== undefined && options.store !== undefined) {
     throw new LivetailError("INVALID_OPTION", "Only one of the options redis and store can be given.");

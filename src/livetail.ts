@@ -16,6 +16,7 @@ import { checkOptions, type LivetailOptions, pick } from "./livetail-options.js"
 import { Outage } from "./outage.js";
 import { Owner } from "./owner.js";
 import { plainText } from "./plain-text.js";
+import { createPricing } from "./price.js";
 import { isRunId, type LayerStatus, type OwnerInfo } from "./protocol.js";
 import { randomId } from "./random-id.js";
 import { createReader, type Reader } from "./reader.js";
@@ -157,6 +158,7 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
       if (!disposed) report(error);
     }),
     turns: new TurnQueue(),
+    price: createPricing(options.price, report),
     report,
     claimed(handle) {
       if (handle instanceof Run) runs.set(handle.id, handle);

@@ -26,6 +26,7 @@ export interface LlmCall extends EventFields {
   inputTokens?: number;
   outputTokens?: number;
   cachedTokens?: number;
+  cacheWriteTokens?: number;
   reasoningTokens?: number;
 }
 

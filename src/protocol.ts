@@ -64,10 +64,20 @@ export interface LogEntry {
   tier?: string;
   cost_usd?: number;
   cost_source?: CostSource;
+  /** The model whose price a `local` cost was computed with. */
+  cost_model?: string;
   step_name?: string;
+  /** All that went in, cached tokens included. */
   input_tokens?: number;
+  /** All that came out, reasoning included. */
   output_tokens?: number;
   total_tokens?: number;
+  /** Of the input: read from a cache. */
+  cached_tokens?: number;
+  /** Of the input: written to a cache. */
+  cache_write_tokens?: number;
+  /** Of the output: reasoning. */
+  reasoning_tokens?: number;
   traceback?: string;
   /** The module of `2026-01-14 10:22:33 [INFO] module.name: message`. */
   module?: string;

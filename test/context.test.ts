@@ -3,7 +3,8 @@ import { expect, test, vi } from "vitest";
 import { type CurrentRun, currentRun, withRun } from "../src/context.js";
 
 function runNamed(id: string): CurrentRun {
-  return { id, sink: { write() {}, count() {}, layer() {} }, log() {}, logOutput() {} };
+  const calls = { log() {}, price: () => null, now: () => 0 };
+  return { id, sink: { write() {}, count() {}, layer() {} }, calls, log() {}, logOutput() {} };
 }
 
 test("there is no current run outside of one", () => {

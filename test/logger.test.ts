@@ -276,7 +276,8 @@ describe("without a sink", () => {
     const out: string[] = [];
     const logger = new StructuredLogger({ encoder, out: { write: (text) => out.push(text) } });
     const [a, b] = [recorder(), recorder()];
-    const unused = { log() {}, logOutput() {} };
+    const calls = { log() {}, price: () => null, now: () => 0 };
+    const unused = { calls, log() {}, logOutput() {} };
     withRun({ id: "a", sink: a.sink, ...unused }, () => {
       logger.info("in_a");
       withRun({ id: "b", sink: b.sink, ...unused }, () => logger.layerStart("in_b"));
