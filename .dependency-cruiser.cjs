@@ -48,7 +48,7 @@ const stations = {
     ...["held-end", "line-window", "bell", "shared-answers", "shared-frames", "shared-pages"],
   ],
   serving: [
-    ...["handler", "fetch", "routes", "exchange", "answer", "stream", "download", "viewers", "stuck-watch"],
+    ...["handler", "fetch", "mount", "routes", "exchange", "answer", "stream", "download", "viewers", "stuck-watch"],
     ...["access", "authorize", "query", "schema", "html", "list-page", "view-page"],
   ],
   wiring: ["livetail", "livetail-options", "close-on-signals", "assets"],
@@ -151,7 +151,7 @@ module.exports = {
       to: { pathNot: ["^src/(panel|client)/", "^src/(protocol|errors)\\.ts$"] },
     },
     onlyIn("only-the-redis-store-knows-redis", ["^src/store/redis"], "(^|/)ioredis6?(/|$)"),
-    onlyIn("only-adapters-know-frameworks", ["^src/adapters/"], "(^|/)(express|fastify|hono|koa|next|@nestjs)(/|$)"),
+    onlyIn("only-adapters-know-frameworks", ["^src/adapters/"], "(^|/)(express|fastify|hono|h3|koa|next|@nestjs)(/|$)"),
     onlyIn(
       "only-the-node-adapter-knows-sockets",
       ["^src/adapters/node\\.ts$", "^src/cli/"],

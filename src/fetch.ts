@@ -1,7 +1,8 @@
 /** The handler's WHATWG face: a Request in, a Response out, for whatever speaks fetch. */
 import { problemAnswer } from "./answer.js";
-import { type HandlerRequest, isLiveBody, type LiveBody } from "./exchange.js";
+import { isLiveBody, type LiveBody } from "./exchange.js";
 import type { Handler } from "./handler.js";
+import { belowMount, mountPath } from "./mount.js";
 
 /** What `createFetchHandler` takes. */
 export interface FetchHandlerOptions {
@@ -17,37 +18,58 @@ const READY_BYTES = 65_536;
  * the Request as `raw`. Never rejects. A stream ends when its body is cancelled or the request's signal aborts.
  */
 export function createFetchHandler(
-  { handler }: { handler: Handler },
+  livetail: { handler: Handler },
   options: FetchHandlerOptions = {},
 ): (request: Request) => Promise<Response> {
-  const mount = (options.mount ?? "").replace(/^\/*(?=[^/])/, "/").replace(/\/+$/, "");
-  return async (request) => {
-    const { pathname, search } = new URL(request.url);
-    const below = pathname.startsWith(mount) ? pathname.slice(mount.length) : null;
-    const inside = below === "" || below?.startsWith("/") === true;
-    const answer = inside
-      ? await handler.handle(plainValues(request, below || "/", search.slice(1), mount))
-      : problemAnswer("RUN_NOT_FOUND", "Nothing is served at this path.");
-    const { status, headers, body } = answer;
-    if (isLiveBody(body)) return new Response(liveStream(body, request.signal), { status, headers });
-    if (body === null || request.method === "HEAD") return new Response(null, { status, headers });
-    return new Response(typeof body === "string" ? body : new Uint8Array(body), { status, headers });
-  };
+  const mount = mountPath(options.mount ?? "");
+  return (request) => serveFetch(livetail, request, { mount, url: request.url, raw: request });
 }
 
-function plainValues(request: Request, path: string, query: string, mount: string): HandlerRequest {
-  return {
-    method: request.method,
-    path,
-    query,
-    url: request.url,
-    mount,
-    raw: request,
-    header: (name) => request.headers.get(name) ?? undefined,
-    get signal() {
-      return request.signal;
-    },
-  };
+/** Where a Request stands in its framework. */
+export interface FetchPlace {
+  /** The path of the mount as the viewer sees it, without a trailing slash. */
+  mount: string;
+  /** The URL as the framework shows it, for `authorize`. */
+  url: string;
+  /** The framework's own request object, for `authorize`. */
+  raw: unknown;
+}
+
+/** Answers a Request. What lies outside the mount is answered 404. Never rejects. */
+export async function serveFetch(
+  { handler }: { handler: Handler },
+  request: Request,
+  { mount, url, raw }: FetchPlace,
+): Promise<Response> {
+  const { pathname, search } = new URL(request.url);
+  const path = belowMount(pathname, mount);
+  const answer =
+    path === null
+      ? problemAnswer("RUN_NOT_FOUND", "Nothing is served at this path.")
+      : await handler.handle({
+          method: request.method,
+          path: path || "/",
+          query: search.slice(1),
+          url,
+          mount,
+          raw,
+          header: (name) => request.headers.get(name) ?? undefined,
+          get signal() {
+            return request.signal;
+          },
+        });
+  const { status, headers, body } = answer;
+  if (isLiveBody(body)) return new Response(liveStream(body, request.signal), { status, headers });
+  if (body === null) return new Response(null, { status, headers });
+  const bytes = typeof body === "string" ? encoder.encode(body) : new Uint8Array(body);
+  // With its length, so that no bridge has to send it in chunks, and a HEAD says it, too.
+  const init = { status, headers: { ...headers, "Content-Length": String(bytes.length) } };
+  return new Response(request.method === "HEAD" ? null : bytes, init);
+}
+
+/** Whether a Response of `serveFetch` goes on until its run ends or its viewer leaves. */
+export function isStreamed(response: Response): boolean {
+  return response.body !== null && !response.headers.has("Content-Length");
 }
 
 const encoder = new TextEncoder();

@@ -89,7 +89,7 @@ export function createStreams(clock: Clock, viewers: Viewers): Streams {
       },
     }),
     endAll() {
-      for (const stream of [...streams]) stream.end();
+      for (const stream of [...streams]) stream.hangUp();
     },
   };
 }
@@ -149,6 +149,13 @@ class Stream {
   /** Ends the body properly: the viewer comes back unless it has seen the end of the run. */
   end(): void {
     if (this.#finish()) this.#sink.end();
+  }
+
+  /** Ends the body without waiting for a viewer that is behind: it comes back with its cursor either way. */
+  hangUp(): void {
+    if (!this.#finish()) return;
+    if (this.#stuck.full) this.#sink.destroy();
+    else this.#sink.end();
   }
 
   /** Once a second: keeps the connection alive, and ends what has lasted too long. */

@@ -8,6 +8,7 @@ import { problemAnswer } from "../answer.js";
 import { type HandlerRequest, type HandlerResponse, isLiveBody, type LiveBody } from "../exchange.js";
 import type { Handler } from "../handler.js";
 import { defaultLivetail } from "../livetail.js";
+import { belowMount, mountPath } from "../mount.js";
 
 /** What `node:http`, connect and the like call. `next` is for whatever lies outside the mount. */
 export type NodeHandler = (req: IncomingMessage, res: ServerResponse, next?: () => void) => void;
@@ -33,12 +34,12 @@ const STUCK_MS = 30_000;
  * call `livetail.handler.closeViewers()`, else it waits for the open streams.
  */
 export function createNodeHandler(livetail?: { handler: Handler }, options: { mount?: string } = {}): NodeHandler {
-  const mount = (options.mount ?? "").replace(/^\/*(?=[^/])/, "/").replace(/\/+$/, "");
+  const mount = mountPath(options.mount ?? "");
   return (req, res, next) => {
     const url = originForm(req.url ?? "/");
-    const after = url.charAt(mount.length);
-    if (url.startsWith(mount) && (after === "/" || after === "?" || after === "")) {
-      serveNode(livetail ?? defaultLivetail(), req, res, { mount, below: url.slice(mount.length), url, raw: req });
+    const below = belowMount(url, mount);
+    if (below !== null) {
+      serveNode(livetail ?? defaultLivetail(), req, res, { mount, below, url, raw: req });
     } else if (next !== undefined) {
       next();
     } else {
@@ -63,8 +64,7 @@ export function serveNode(
       if (isLiveBody(answer.body)) answer.body.attach(GONE).onClose();
       return;
     }
-    // A connection that stays open after its answer would keep a server that closes from ending.
-    if ((req.socket as { server?: { listening?: boolean } }).server?.listening === false) res.shouldKeepAlive = false;
+    limitKeepAlive(req, res, isLiveBody(answer.body));
     try {
       send(answer);
     } catch {
@@ -82,12 +82,19 @@ export function serveNode(
   }
 }
 
+/**
+ * Makes an answer the last on its connection, if it is a stream or its server is closing: a connection that stays open
+ * after its answer keeps a server that closes from ending.
+ */
+export function limitKeepAlive(req: IncomingMessage, res: ServerResponse, isStream: boolean): void {
+  const { server } = req.socket as { server?: { listening?: boolean } };
+  if (isStream || server?.listening === false) res.shouldKeepAlive = false;
+}
+
 /** Writes an answer: text and bytes with their length in one `end()`, a live body by attaching the connection to it. */
 export function sendNode(req: IncomingMessage, res: ServerResponse, answer: HandlerResponse): void {
   const { status, headers, body } = answer;
   if (isLiveBody(body)) {
-    // A stream is the last answer on its connection, so that a server that closes does not wait for the next request.
-    res.shouldKeepAlive = false;
     res.writeHead(status, headers);
     attachViewer(req, res, body);
   } else if (body === null || status === 204 || status === 304) {

@@ -2,8 +2,8 @@ import { describe, expect, it, vi } from "vitest";
 import type { Answer, AskOptions } from "./http-client.js";
 import { type Scene, unbornId } from "./http-scene.js";
 
-/** Every code of protocol §7. */
-export function describeRefusals(scene: Scene): void {
+/** Every code of protocol §7. `tidiesPaths`: the framework resolves dots before anybody sees them. */
+export function describeRefusals(scene: Scene, tidiesPaths: boolean): void {
   const allowAll = { authorize: () => true } as const;
 
   const expectProblem = (answer: Answer, status: number, code: string): void => {
@@ -22,11 +22,25 @@ export function describeRefusals(scene: Scene): void {
     expect(problem.detail).not.toBe("");
   };
 
+  const dots: [string, string][] = [
+    ["dots", ".."],
+    ["dots that lead on", "../../etc/passwd"],
+    ["encoded dots", "%2e%2e"],
+  ];
+
   describe("refusing", () => {
-    it.each([
-      ["dots", ".."],
-      ["dots that lead on", "../../etc/passwd"],
-      ["encoded dots", "%2e%2e"],
+    if (tidiesPaths) {
+      it.each(dots)("finds nothing for an id with %s, which lies elsewhere", async (_what, id) => {
+        const server = await scene.open(allowAll);
+        for (const path of [`/${id}`, `/${id}/status`, `/${id}/stream`]) {
+          expect([path, (await server.ask(path)).status]).toEqual([path, 404]);
+        }
+        expect(server.livetail.reader.feeds).toBe(0);
+      });
+    }
+
+    it.each<[string, string]>([
+      ...(tidiesPaths ? [] : dots),
       ["an encoded slash", "a%2fb"],
       ["an encoded slash and dots", "..%2f..%2fetc%2fpasswd"],
       ["NUL", "a%00b"],
