@@ -31,6 +31,7 @@ const stations = {
   writing: [
     ...[
       "run",
+      "run-ref",
       "handle",
       "writer",
       "writer-host",

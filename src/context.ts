@@ -1,5 +1,5 @@
 /**
- * The current run: what code below `runOperation` logs to without being handed a run.
+ * The current run: what code below `runOperation`, and in a child that joined a run, logs to without being handed one.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Price, PricedCall } from "./price.js";
@@ -43,12 +43,20 @@ export interface CurrentRun extends OutputSink {
   readonly calls: CallSink;
 }
 
+/** What `bindRun` binds: a function, or whatever emits events. */
+export type Bindable = ((...args: never[]) => unknown) | { emit(event: never, ...args: never[]): unknown };
+
 const KEY = Symbol.for("livetail.context");
+const JOINED = Symbol.for("livetail.joined");
 
 // On globalThis, because the ESM and the CJS copy of this package can meet in one process.
-const shared = globalThis as { [KEY]?: AsyncLocalStorage<CurrentRun> };
+const shared = globalThis as { [KEY]?: AsyncLocalStorage<CurrentRun>; [JOINED]?: { run: CurrentRun | undefined } };
 shared[KEY] ??= new AsyncLocalStorage<CurrentRun>();
+shared[JOINED] ??= { run: undefined };
 const storage = shared[KEY];
+
+/** The run that this whole process or thread is a part of: what `currentRun` finds outside of any other. */
+export const joinedRun = shared[JOINED];
 
 /** Runs `fn`, and all that it starts, with `run` as the current run; returns what `fn` returns. */
 export function withRun<T>(run: CurrentRun, fn: () => T): T {
@@ -57,5 +65,20 @@ export function withRun<T>(run: CurrentRun, fn: () => T): T {
 
 /** The current run, or undefined outside of one. */
 export function currentRun(): CurrentRun | undefined {
-  return storage.getStore();
+  return storage.getStore() ?? joinedRun.run;
+}
+
+/**
+ * Binds `target` to `run`, wherever it is called from: a function is returned bound, with its `this`; of an emitter,
+ * all listeners run in the run from now on, and it is returned itself.
+ */
+export function bindRun<T extends Bindable>(run: CurrentRun, target: T): T {
+  if (typeof target === "function") {
+    return function (this: unknown, ...args: never[]) {
+      return storage.run(run, () => target.apply(this, args));
+    } as T;
+  }
+  const { emit } = target;
+  target.emit = (...args) => storage.run(run, () => emit.apply(target, args));
+  return target;
 }

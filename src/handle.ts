@@ -3,7 +3,7 @@
  * because of the store or of what it is handed.
  */
 import type { Clock } from "./clock.js";
-import type { CallSink, CurrentRun, LogSink } from "./context.js";
+import { type Bindable, bindRun, type CallSink, type CurrentRun, type LogSink } from "./context.js";
 import { createTotals, type Totals } from "./cost.js";
 import type { Deadlines } from "./deadlines.js";
 import { LivetailError } from "./errors.js";
@@ -15,6 +15,7 @@ import { plainText } from "./plain-text.js";
 import type { Pricing } from "./price.js";
 import type { LayerStatus, LogLevel, TerminalStatus } from "./protocol.js";
 import { randomId } from "./random-id.js";
+import { formatRunRef, RUN_VARIABLE, type RunRef } from "./run-ref.js";
 import { Writer } from "./writer.js";
 import type { WriterEvents, WriterHost } from "./writer-host.js";
 
@@ -31,6 +32,8 @@ export type LayerMetadata = Record<string, unknown> & { current?: number; total?
 export interface RunHost extends WriterHost {
   readonly clock: Clock;
   readonly owner: Owner;
+  /** No other process can reach the store. */
+  readonly local: boolean;
   /** How long `complete()`, `fail()` and `release()` wait for the store. */
   readonly endDeadlines: Deadlines;
   /** What calls cost that nobody named the cost of. */
@@ -164,6 +167,24 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
     this.totals.count(fields, event, bindings);
   }
 
+  /**
+   * What a child process (`env: { ...process.env, ...run.env }`) or a worker thread (the same, or `workerData`) needs
+   * for `joinRun()` to find this run: its id and its fence. The fence is known when `run.ready` has resolved; a child
+   * that gets the id alone writes unfenced.
+   */
+  get env(): Record<typeof RUN_VARIABLE, string> {
+    const { fence } = this.writer;
+    return { [RUN_VARIABLE]: formatRunRef({ id: this.id, fence, local: this.host.local }) };
+  }
+
+  /**
+   * Makes this the current run of what is called or emitted elsewhere: returns a function that calls `target` in this
+   * run; or, of an EventEmitter, lets all its listeners run in it from now on, and returns the emitter.
+   */
+  bind<T extends Bindable>(target: T): T {
+    return bindRun(this, target);
+  }
+
   /** Resolves when all that was logged before is stored, or after `endTimeoutMs`. Never rejects. */
   async flush(): Promise<void> {
     await this.within(this.writer.flush());
@@ -211,14 +232,23 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
   }
 }
 
-/** A handle that joined a run by its id: it writes lines and layers, and neither claims nor ends. */
-export class JoinedRun extends Handle implements LeaseHolder {
-  #lastUsed: number;
+/** One handle is shared by all who join a run under the same fence. */
+export function joinKey({ id, fence }: Pick<RunRef, "id" | "fence">): string {
+  return `${id}@${fence}`;
+}
 
-  constructor(host: RunHost, id: string) {
+/** A handle that joined a run: it writes lines and layers, under a fence if it was given one, and neither claims nor ends. */
+export class JoinedRun extends Handle implements LeaseHolder {
+  /** What tells it from others here. */
+  readonly key: string;
+  #lastUsed: number;
+  #stays = false;
+
+  constructor(host: RunHost, { id, fence }: RunRef) {
     super(host, { id, jobId: "", owned: false });
+    this.key = joinKey({ id, fence });
     this.#lastUsed = host.now();
-    this.writer.open({ epoch: "", next: 0, fence: 0, layers: "", started: true });
+    this.writer.open({ epoch: "", next: 0, fence, layers: "", started: true });
     host.owner.enter(this);
   }
 
@@ -232,6 +262,11 @@ export class JoinedRun extends Handle implements LeaseHolder {
     super.layer(name, status, message, metadata);
   }
 
+  /** The run is this process's: the handle is kept, however long it is idle. */
+  stay(): void {
+    this.#stays = true;
+  }
+
   /** It has no lease; but what the store lost of its lines, only it can send again. */
   async heartbeat(): Promise<void> {
     if (this.writer.stopped === null) await this.writer.heartbeat();
@@ -242,7 +277,8 @@ export class JoinedRun extends Handle implements LeaseHolder {
 
   /** Whoever joined is not told of the end: a handle that was idle for long is let go, and joins again if need be. */
   settled(now: number): boolean {
-    const idle = now - this.#lastUsed > this.host.owner.lease.leaseMs * IDLE_LEASES && this.waitingLines === 0;
+    const idleMs = now - this.#lastUsed;
+    const idle = !this.#stays && idleMs > this.host.owner.lease.leaseMs * IDLE_LEASES && this.waitingLines === 0;
     if (!idle && this.writer.stopped !== "GAVE_UP") return false;
     this.dispose();
     this.host.forget(this);

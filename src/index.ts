@@ -27,6 +27,7 @@ export {
   createOperationRun,
   currentRun,
   defaultLivetail,
+  joinRun,
   type LayerCallback,
   type Livetail,
   type LogCallback,

@@ -3,14 +3,15 @@
  * to a default instance.
  */
 import { hostname } from "node:os";
+import { workerData } from "node:worker_threads";
 import { readAsset } from "./assets.js";
 import { Backlog } from "./backlog.js";
 import { systemClock } from "./clock.js";
 import { closeOnSignals } from "./close-on-signals.js";
-import { currentRun as contextRun, withRun } from "./context.js";
+import { currentRun as contextRun, joinedRun, withRun } from "./context.js";
 import { Deadlines } from "./deadlines.js";
 import { LivetailError } from "./errors.js";
-import { type Handle, JoinedRun, type LayerMetadata, MAX_NAME_LENGTH, type RunHost } from "./handle.js";
+import { type Handle, JoinedRun, joinKey, type LayerMetadata, MAX_NAME_LENGTH, type RunHost } from "./handle.js";
 import { createHandler, type Handler } from "./handler.js";
 import { checkOptions, type LivetailOptions, pick } from "./livetail-options.js";
 import { Outage } from "./outage.js";
@@ -21,9 +22,10 @@ import { isRunId, type LayerStatus, type OwnerInfo } from "./protocol.js";
 import { randomId } from "./random-id.js";
 import { createReader, type Reader } from "./reader.js";
 import { Run, type RunOptions } from "./run.js";
+import { parseRunRef, RUN_VARIABLE, type RunRef } from "./run-ref.js";
 import { ownerState } from "./run-state.js";
 import { createLineEncoder } from "./serialize.js";
-import { memoryStore } from "./store/memory.js";
+import { isMemoryStore, memoryStore } from "./store/memory.js";
 import { redisStore } from "./store/redis.js";
 import { type CancelAnswer, type LogStore, STORE_LIMITS } from "./store.js";
 import { TurnQueue } from "./turn-queue.js";
@@ -45,7 +47,7 @@ export interface Livetail {
    * is none and `CLOSED` after `close()`; whatever the store says comes by `run.ready` and `onError`.
    */
   createOperationRun(subjectId: string, operation: string, options?: RunOptions): Run;
-  /** A function that logs to a run, or to the run of an id, which it joins if it lives elsewhere. */
+  /** A function that logs to a run, or to the run of an id or of `run.env`, which it joins if it lives elsewhere. */
   createLogCallback(runOrId: Handle | string): LogCallback;
   /** A function that sets layers of a run, or of the run of an id. */
   createLayerCallback(runOrId: Handle | string): LayerCallback;
@@ -58,6 +60,15 @@ export interface Livetail {
   ): Promise<T>;
   /** Like `runOperation`, in the background; returns the run at once. What `fn` throws fails the run. */
   startOperation(subjectId: string, operation: string, fn: (run: Run) => unknown, options?: RunOptions): Run;
+  /**
+   * Joins the run that this child process or worker thread was started for, and makes it the current one of all code
+   * here that runs in no other: `currentRun()`, loggers and captures find it. `ref` is what `run.env` says (default: of
+   * `workerData` or the environment); under its fence lines are refused once another owner took the run over
+   * (`FENCED`). The handle writes, and neither claims nor ends. Returns undefined where no run is named or where it
+   * cannot be reached, because it or this livetail is kept in memory: print, and let the parent capture that. Throws
+   * `INVALID_RUN_ID` and `CLOSED`.
+   */
+  joinRun(ref?: string): Handle | undefined;
   /** The id of the newest run of a subject (of `operation`, if given); null for none. Rejects with `STORE_UNAVAILABLE`. */
   latestRun(subjectId: string, operation?: string): Promise<string | null>;
   /** Who executes a run, and whether that process lives; null for an unknown run. Rejects with `STORE_UNAVAILABLE`. */
@@ -76,6 +87,19 @@ const SLUG_LENGTH = 90;
 function newRunId(operation: string): string {
   const slug = operation.replace(/[^A-Za-z0-9._-]+/g, "-").slice(0, SLUG_LENGTH);
   return `op_${slug || "run"}_${randomId(24)}`;
+}
+
+function refOf(text: string): RunRef {
+  const ref = parseRunRef(text);
+  if (ref === undefined) throw new LivetailError("INVALID_RUN_ID", `This is not a run id: ${JSON.stringify(text)}`);
+  return ref;
+}
+
+/** The run that this process or thread was started for, as the one who started it wrote it down. */
+function givenRef(): string | undefined {
+  const data: unknown = workerData;
+  const given = typeof data === "object" && data !== null ? Reflect.get(data, RUN_VARIABLE) : undefined;
+  return typeof given === "string" ? given : process.env[RUN_VARIABLE];
 }
 
 function reportToStderr(error: LivetailError, runId: string | null): void {
@@ -148,6 +172,7 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
     backlog,
     clock,
     owner,
+    local: isMemoryStore(store),
     maxLines: options.maxLines ?? STORE_LIMITS.maxLines,
     maxBufferBytes: options.maxBufferBytes ?? STORE_LIMITS.maxBufferBytes,
     endDeadlines: new Deadlines(options.endTimeoutMs ?? 60_000),
@@ -165,7 +190,7 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
     },
     forget(handle) {
       if (runs.get(handle.id) === handle) runs.delete(handle.id);
-      if (joined.get(handle.id) === handle) joined.delete(handle.id);
+      if (handle instanceof JoinedRun && joined.get(handle.key) === handle) joined.delete(handle.key);
     },
   };
 
@@ -206,19 +231,18 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
   };
 
   /** The handle that writes a run here: its owner if that is in this process, else one that joins. */
-  const handleOf = (runId: string): Handle => {
-    const known = runs.get(runId) ?? joined.get(runId);
+  const handleOf = (ref: RunRef): Handle => {
+    const known = runs.get(ref.id) ?? joined.get(joinKey(ref));
     if (known !== undefined) return known;
     if (closed) throw new LivetailError("CLOSED");
-    const joining = new JoinedRun(host, runId);
-    joined.set(runId, joining);
+    const joining = new JoinedRun(host, ref);
+    joined.set(joining.key, joining);
     return joining;
   };
   const finder = (runOrId: Handle | string): (() => Handle) => {
     if (typeof runOrId !== "string") return () => runOrId;
-    if (!isRunId(runOrId))
-      throw new LivetailError("INVALID_RUN_ID", `This is not a run id: ${JSON.stringify(runOrId)}`);
-    return () => handleOf(runOrId);
+    const ref = refOf(runOrId);
+    return () => handleOf(ref);
   };
 
   let closing: Promise<void> | null = null;
@@ -228,6 +252,7 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
     const handles = [...joined.values(), ...runs.values()];
     await Promise.all(handles.map((handle) => (handle instanceof Run ? handle.abandon() : handle.flush())));
     disposed = true;
+    if (handles.some((handle) => handle === joinedRun.run)) joinedRun.run = undefined;
     owner.close();
     reader.close();
     // Some may have come while the last lines were stored.
@@ -289,6 +314,16 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
       setImmediate(() => void work());
       return run;
     },
+    joinRun(text = givenRef()) {
+      if (text === undefined || text === "") return undefined;
+      if (closed) throw new LivetailError("CLOSED");
+      const ref = refOf(text);
+      const handle = ref.local || host.local ? runs.get(ref.id) : handleOf(ref);
+      if (handle === undefined) return undefined;
+      if (handle instanceof JoinedRun) handle.stay();
+      joinedRun.run = handle;
+      return handle;
+    },
     latestRun: (subjectId, operation) => store.latest(subjectId, operation ?? null),
     async ownerOf(runId) {
       const answer = await store.read({ runId, from: { kind: "none" }, limit: 0, known: null });
@@ -332,6 +367,8 @@ export const createLayerCallback: Livetail["createLayerCallback"] = (runOrId) =>
 export const runOperation: Livetail["runOperation"] = (...args) => defaultLivetail().runOperation(...args);
 /** `Livetail.startOperation` of the default instance. */
 export const startOperation: Livetail["startOperation"] = (...args) => defaultLivetail().startOperation(...args);
+/** `Livetail.joinRun` of the default instance. */
+export const joinRun: Livetail["joinRun"] = (ref) => defaultLivetail().joinRun(ref);
 /** `Livetail.latestRun` of the default instance. */
 export const latestRun: Livetail["latestRun"] = (...args) => defaultLivetail().latestRun(...args);
 /** `Livetail.ownerOf` of the default instance. */
@@ -339,7 +376,10 @@ export const ownerOf: Livetail["ownerOf"] = (runId) => defaultLivetail().ownerOf
 /** `Livetail.cancelRun` of the default instance. */
 export const cancelRun: Livetail["cancelRun"] = (runId) => defaultLivetail().cancelRun(runId);
 
-/** The run whose operation this code belongs to, below `runOperation` or `startOperation`; undefined elsewhere. */
-export function currentRun(): Run | undefined {
-  return contextRun() as Run | undefined;
+/**
+ * The run whose operation this code belongs to: below `runOperation` or `startOperation`, in what was bound with
+ * `run.bind`, and after `joinRun()` everywhere else; undefined outside of one.
+ */
+export function currentRun(): Handle | undefined {
+  return contextRun() as Handle | undefined;
 }

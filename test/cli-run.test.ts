@@ -114,12 +114,12 @@ describe("livetail run", () => {
     expect(cli.stderr.split("\n").slice(1).join("\n")).toBe("err\r\na b;$HOME*");
   });
 
-  it("names the run after the command, tells the child its id, and asks for no colours where there is no terminal", async () => {
+  it("names the run after the command, tells the child its name, and asks for no colours where there is no terminal", async () => {
     const program = "console.log(JSON.stringify([process.env.LIVETAIL_RUN, process.env.FORCE_COLOR ?? null]))";
     const { cli, viewUrl } = await startRun(["--", NODE, "-e", program]);
     await cli.ended;
-    const [id, color] = JSON.parse(cli.stdout) as [string, string | null];
-    expect(id).toMatch(/^op_node_[a-z2-7]{24}$/);
+    const [name, color] = JSON.parse(cli.stdout) as [string, string | null];
+    const [, id] = /^(op_node_[a-z2-7]{24})@memory$/.exec(name) ?? [];
     expect(viewUrl).toContain(`/${id}/`);
     expect(color).toBeNull();
   });
@@ -262,7 +262,7 @@ describe("livetail run", () => {
   it.each([
     ["--version", `${version}\n`],
     ["--help", "livetail run [options]"],
-    ["run --help", "createLogCallback(process.env.LIVETAIL_RUN)"],
+    ["run --help", "The command gets LIVETAIL_RUN"],
     ["tail -h", "--since N"],
   ])("answers %s", async (args, answer) => {
     const cli = startCli(args.split(" "));
@@ -300,6 +300,28 @@ describe("livetail run", () => {
         status: "cancelled",
         error: "was ended by SIGTERM",
       });
+    } finally {
+      await elsewhere.close();
+      await redis.stop();
+    }
+  });
+
+  it("lets the command join its run in Redis, under the run's fence", async () => {
+    const redis = await startRedis({ own: true });
+    const elsewhere = createLivetail({ redis: redis.url });
+    try {
+      const { cli, viewUrl } = await startRun([
+        "--redis",
+        redis.url,
+        "--",
+        NODE,
+        "-e",
+        "console.log(process.env.LIVETAIL_RUN)",
+      ]);
+      expect(await cli.ended).toBe(0);
+      const runId = new URL(viewUrl).pathname.split("/")[2] ?? "";
+      const fence = await redis.cli("HGET", `logs:${runId}:meta`, "fence");
+      expect(cli.stdout).toBe(`${runId}@${fence}\n`);
     } finally {
       await elsewhere.close();
       await redis.stop();

@@ -1,4 +1,4 @@
-/** What a child process prints → lines of a run. */
+/** What a child process, or a worker thread with pipes of its own, prints → lines of a run. */
 import type { Readable } from "node:stream";
 import { createLineSplitter } from "./line-splitter.js";
 
@@ -23,7 +23,7 @@ export interface CaptureOptions {
   maxWaitingLines?: number;
 }
 
-/** The pipes of a child process. */
+/** The pipes of a child process, or of a worker thread that was made with `stdout: true` and `stderr: true`. */
 export interface ChildOutput {
   stdout: Readable | null;
   stderr: Readable | null;

@@ -29,9 +29,9 @@ can be watched at the URL that is printed first. Exits with the command's code.
   --no-view         no server on this machine
   -h, --help
 
-The newest 10,000 lines are kept. The command gets LIVETAIL_RUN, the id of the run
-(for createLogCallback(process.env.LIVETAIL_RUN) in it, with --redis), and
-FORCE_COLOR=1 if stdout is a terminal and neither NO_COLOR nor FORCE_COLOR is set.
+The newest 10,000 lines are kept. The command gets LIVETAIL_RUN, which names the
+run (with --redis, and REDIS_URL set to the same, joinRun() in it finds the run),
+and FORCE_COLOR=1 if stdout is a terminal and neither NO_COLOR nor FORCE_COLOR is set.
 Exits with 125 if livetail itself fails, 126 and 127 if the command cannot be
 run or found, 128 + n if signal n ended it.
 `;
@@ -94,6 +94,9 @@ const NOT_FOUND = 127;
 /** After its end, a command's pipes may be held open by something that it started; for so long, in milliseconds. */
 const PIPE_GRACE_MS = 2000;
 
+/** A command waits so long for the store to have its run, in milliseconds. */
+const CLAIM_MS = 250;
+
 /** A store that has not taken the end of the run after so long is worth a word, in milliseconds. */
 const PATIENT_MS = 2000;
 
@@ -117,6 +120,7 @@ export async function runCommand(call: RunCall, io: CliIo = processIo): Promise<
   }
   say(server === null ? `run ${run.id}` : `watch ${server.viewUrl}`);
 
+  await claimed(run, io.clock);
   const quit = new AbortController();
   const outcome = await execute(call, run, io, quit);
   // From here on a signal means that nobody wants to wait any more.
@@ -131,6 +135,14 @@ export async function runCommand(call: RunCall, io: CliIo = processIo): Promise<
   })();
   await Promise.race([ended, aborted(quit.signal)]);
   return outcome.code;
+}
+
+/** Resolves when the store has the run, so that its fence is known; a store that is away holds the command up no longer. */
+function claimed(run: Run, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(CLAIM_MS, resolve);
+    run.ready.then(cancel, cancel).then(resolve);
+  });
 }
 
 interface Outcome {
@@ -156,7 +168,7 @@ async function execute(call: RunCall, run: Run, io: CliIo, quit: AbortController
   try {
     child = spawn(call.command, call.args, {
       stdio: ["inherit", "pipe", "pipe"],
-      env: { ...io.env, ...colorsOf(io), LIVETAIL_RUN: run.id },
+      env: { ...io.env, ...colorsOf(io), ...run.env },
     });
   } catch (error) {
     // Some errors of starting are thrown, the others are events.

@@ -44,6 +44,14 @@ export interface MemoryStoreOptions extends Partial<StoreLimits> {
   runs?: Map<string, MemoryRun>;
 }
 
+/** Of this copy of the package. */
+const made = new WeakSet<LogStore>();
+
+/** Whether a store keeps its runs in this process, where no other one can reach them. */
+export function isMemoryStore(store: LogStore): boolean {
+  return made.has(store);
+}
+
 const LOSS = {
   OWNER_LOST: "The process that executed the run is gone.",
   NEVER_STARTED: "Nobody started the run in time.",
@@ -234,7 +242,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): LogStore {
     return report;
   };
 
-  return {
+  const store: LogStore = {
     kind: "memory",
 
     async claim(request) {
@@ -351,6 +359,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): LogStore {
       shelf.clear();
     },
   };
+  made.add(store);
+  return store;
 }
 
 function sha1(text: string): string {
