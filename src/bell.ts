@@ -6,6 +6,8 @@ export class Bell {
   readonly #clock: Clock;
   readonly #listeners = new Set<() => void>();
   readonly #waiting = new Set<() => void>();
+  /** Who is called by a ring; null when somebody came or went since the last one. */
+  #called: readonly (() => void)[] | null = null;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -16,11 +18,13 @@ export class Bell {
     return this.#listeners.size;
   }
 
-  /** Calls `onRing` at every change, until the returned function is called. */
-  listen(onRing: () => void): () => void {
-    this.#listeners.add(onRing);
+  /** Calls `onRing` at every change, and `onSentAway` at `sendAway()`, until the returned function is called. */
+  listen(onRing: () => void, onSentAway?: () => void): () => void {
+    this.#add(onRing);
+    if (onSentAway !== undefined) this.#waiting.add(onSentAway);
     return () => {
-      this.#listeners.delete(onRing);
+      this.#remove(onRing);
+      if (onSentAway !== undefined) this.#waiting.delete(onSentAway);
     };
   }
 
@@ -29,7 +33,7 @@ export class Bell {
     return new Promise((resolve) => {
       if (signal?.aborted === true) return resolve(false);
       const settle = (changed: boolean): void => {
-        this.#listeners.delete(onRing);
+        this.#remove(onRing);
         this.#waiting.delete(giveUp);
         signal?.removeEventListener("abort", giveUp);
         cancelTimer();
@@ -39,7 +43,7 @@ export class Bell {
       const giveUp = (): void => settle(false);
       const cancelTimer = this.#clock.after(ms, giveUp);
       signal?.addEventListener("abort", giveUp);
-      this.#listeners.add(onRing);
+      this.#add(onRing);
       this.#waiting.add(giveUp);
     });
   }
@@ -47,11 +51,22 @@ export class Bell {
   /** Calls everybody. */
   ring(): void {
     // A copy, because a listener that has what it wants takes itself out, and may come again.
-    for (const onRing of [...this.#listeners]) onRing();
+    this.#called ??= [...this.#listeners];
+    for (const onRing of this.#called) onRing();
   }
 
-  /** Ends every `wait` now. */
+  /** Ends every `wait` now, and tells listeners that want to know. */
   sendAway(): void {
     for (const giveUp of [...this.#waiting]) giveUp();
+  }
+
+  #add(onRing: () => void): void {
+    this.#listeners.add(onRing);
+    this.#called = null;
+  }
+
+  #remove(onRing: () => void): void {
+    this.#listeners.delete(onRing);
+    this.#called = null;
   }
 }

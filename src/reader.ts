@@ -145,13 +145,9 @@ export function createReader(options: ReaderOptions): Reader {
       return answer.finally(() => leave(feed));
     },
 
-    async *follow(runId, options = {}) {
-      const feed = enter(runId, options.from ?? BEGINNING);
-      try {
-        yield* follow(feed, reads, clock, options);
-      } finally {
-        leave(feed);
-      }
+    follow(runId, options = {}) {
+      const { from = BEGINNING } = options;
+      return follow({ enter: () => ({ feed: enter(runId, from), asked: reads }), leave }, clock, options);
     },
 
     async status(runId) {

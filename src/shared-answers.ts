@@ -5,7 +5,8 @@ const MOST = 64;
 
 /** Encoded answers made from one view of a run, for all who ask the same. */
 export class SharedAnswers {
-  readonly #answers = new Map<string | number, Buffer>();
+  /** null until there is one: most views are only streamed. */
+  #answers: Map<string | number, Buffer> | null = null;
   readonly #maxBytes: number;
   readonly #onKept: (bytes: number) => void;
   #bytes = 0;
@@ -19,12 +20,13 @@ export class SharedAnswers {
 
   /** The answer called `key`; undefined when it is not remembered. */
   get(key: string | number): Buffer | undefined {
-    return this.#answers.get(key);
+    return this.#answers?.get(key);
   }
 
   /** Remembers an answer, which is not remembered yet, instead of the oldest ones, and returns it. */
   keep(key: string | number, answer: Buffer): Buffer {
     if (this.#closed || answer.length > this.#maxBytes) return answer;
+    this.#answers ??= new Map();
     for (const [oldest, { length }] of this.#answers) {
       if (this.#bytes + answer.length <= this.#maxBytes && this.#answers.size < MOST) break;
       this.#answers.delete(oldest);
@@ -37,7 +39,7 @@ export class SharedAnswers {
 
   /** Forgets them. */
   clear(): void {
-    this.#answers.clear();
+    this.#answers = null;
     if (this.#bytes > 0) this.#grow(-this.#bytes);
   }
 

@@ -218,7 +218,8 @@ class Stream {
           return false;
         }
         this.#take(frames, view.epoch);
-        return true;
+        // All that is known of an open run is all that is due.
+        return frames.to < view.next || view.next >= view.expected;
       }
       case "finished":
         this.#write(feed.frames.state("end", formatCursor(view.epoch, position.next, view.version)));

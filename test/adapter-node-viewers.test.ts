@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { Agent, type IncomingMessage, type ServerResponse } from "node:http";
 import { connect as connectHttp2, createServer as createHttp2Server } from "node:http2";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect as connectTcp } from "node:net";
 import { describe, expect, it, vi } from "vitest";
 import { createNodeHandler } from "../src/adapters/node.js";
 import type { HandlerRequest, HandlerResponse } from "../src/handler.js";
@@ -115,13 +115,81 @@ describe("the node bridge, streaming", () => {
     agent.destroy();
   });
 
-  it("says when a viewer falls behind, how far, and when it has caught up", async () => {
+  it("keeps text and bytes in order, framed as chunks each, whoever else is sent other ones in between", async () => {
+    const lives = [liveBody(), liveBody()];
+    const url = await listen(
+      createNodeHandler(handlerOf(({ path }) => lives[Number(path.slice(1))]?.answer ?? text("none", 404))),
+    );
+    const bodies = lives.map(async (_, at) => {
+      const response = await fetch(`${url}/${at}`);
+      expect(response.headers.get("transfer-encoding")).toBe("chunked");
+      return response.text();
+    });
+    const sinks = await Promise.all(lives.map((live) => live.sink));
+    const shared = Buffer.from("über ");
+    for (const [at, sink] of sinks.entries()) {
+      sink.write("a ");
+      sink.write(shared);
+      sink.write(Buffer.from(`${at} `));
+    }
+    for (const sink of sinks) {
+      sink.write(shared);
+      sink.write("z");
+      sink.end();
+    }
+    expect(await Promise.all(bodies)).toEqual(["a über 0 über z", "a über 1 über z"]);
+  });
+
+  it("hands every byte to a `write` that somebody has put around the answer's own", async () => {
+    const live = liveBody();
+    const serve = createNodeHandler(handlerOf(() => live.answer));
+    const url = await listen((req, res) => {
+      const write = res.write.bind(res) as (chunk: string) => boolean;
+      res.write = ((chunk: string | Buffer) => write(chunk.toString().toUpperCase())) as typeof res.write;
+      serve(req, res);
+    });
+    const body = fetch(url).then((response) => response.text());
+    const sink = await live.sink;
+    sink.write(Buffer.from("bytes, "));
+    sink.write("text");
+    sink.end();
+    expect(await body).toBe("BYTES, TEXT");
+  });
+
+  it("streams to a viewer whose request came behind another one on its connection", async () => {
+    const live = liveBody();
+    const held = deferred<HandlerResponse>();
+    const url = await listen(
+      createNodeHandler(handlerOf(({ path }) => (path === "/live" ? live.answer : held.promise))),
+    );
+    const { port, hostname } = new URL(url);
+    const socket = connectTcp(Number(port), hostname);
+    let received = "";
+    socket.on("data", (bytes) => {
+      received += bytes;
+    });
+    socket.write("GET /held HTTP/1.1\r\nHost: x\r\n\r\nGET /live HTTP/1.1\r\nHost: x\r\n\r\n");
+    const sink = await live.sink;
+    sink.write(Buffer.from("one "));
+    held.resolve(text("first"));
+    await vi.waitFor(() => expect(received).toContain("one "));
+    sink.write(Buffer.from("two"));
+    sink.end();
+    await once(socket, "end");
+    expect(received).toMatch(/^HTTP\/1\.1 200 [\s\S]*first[\s\S]*4\r\none \r\n3\r\ntwo\r\n0\r\n\r\n$/);
+    socket.destroy();
+  });
+
+  it.each([
+    ["text", FRAME],
+    ["bytes", Buffer.from(FRAME)],
+  ])("says when a viewer of %s falls behind, how far, and when it has caught up", async (_kind, frame) => {
     const live = liveBody();
     const url = await listen(createNodeHandler(handlerOf(() => live.answer)));
     const stream = await openStream(url, "/");
     const sink = await live.sink;
     // What the operating system does not take stays with us and is counted.
-    const answers = Array.from({ length: 100 }, () => sink.write(FRAME));
+    const answers = Array.from({ length: 100 }, () => sink.write(frame));
     expect(answers.at(-1)).toBe(false);
     expect(sink.pendingBytes).toBeGreaterThan(1_000_000);
     await new Promise(setImmediate);

@@ -2,7 +2,7 @@
  * The bridge to node:http, and the only file that knows sockets: an `IncomingMessage` becomes the handler's plain
  * values, its answer becomes one `end()` or a viewer attached to the connection. No Request or Response is built.
  */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { problemAnswer } from "../answer.js";
 import { type HandlerRequest, type HandlerResponse, isLiveBody, type LiveBody } from "../exchange.js";
@@ -129,11 +129,17 @@ function headerList(headers: HandlerResponse["headers"]): readonly string[] {
 
 function attachViewer(req: IncomingMessage, res: ServerResponse, body: LiveBody): void {
   res.flushHeaders();
-  res.socket?.setNoDelay(true);
+  const { socket } = res;
+  socket?.setNoDelay(true);
   const flush = (res as { flush?: () => void }).flush?.bind(res);
+  // An answer that stands behind others has no connection yet, and what somebody put around `write` is to see the body.
+  const bare = res.write === ServerResponse.prototype.write && flush === undefined;
+  const direct = bare && res.chunkedEncoding ? socket : null;
   const viewer = body.attach({
     write(chunk) {
       if (res.writableEnded || res.destroyed) return false;
+      if (typeof chunk !== "string" && chunk.length > 0 && direct?.writable === true)
+        return direct.write(inHttpChunk(chunk));
       const ready = res.write(chunk);
       flush?.();
       return ready;
@@ -148,9 +154,25 @@ function attachViewer(req: IncomingMessage, res: ServerResponse, body: LiveBody)
     },
     destroy: () => void res.destroy(),
   });
-  res.on("drain", () => viewer.onDrain());
+  (direct ?? res).on("drain", () => viewer.onDrain());
   res.on("error", () => res.destroy());
   onceGone(req, res, () => viewer.onClose());
+}
+
+/** The bytes that were written last, and the same as HTTP/1.1 frames them. */
+const lastChunk: { bytes: Uint8Array; framed: Buffer } = { bytes: new Uint8Array(), framed: Buffer.of() };
+
+/**
+ * A piece of a body in chunked coding, made once for all viewers that get it one after the other. Node would send its
+ * length, itself and its end as three, for each viewer again, which costs a sixth of a fan-out (`npm run bench --
+ * fan-out-steady`).
+ */
+function inHttpChunk(bytes: Uint8Array): Buffer {
+  if (lastChunk.bytes !== bytes) {
+    lastChunk.bytes = bytes;
+    lastChunk.framed = Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from("\r\n")]);
+  }
+  return lastChunk.framed;
 }
 
 /** Answers that stand behind others on their connection: they have none of their own yet, and hear nothing of its end. */

@@ -92,10 +92,13 @@ export function fromPairs(pairs: readonly string[]): Record<string, string> {
  * lines. A hint without numbers (after a lost connection) says that anything may have come.
  */
 export function toHint(message: string | null): Hint {
-  const [head = "", ...lines] = (message ?? "").split("\n");
-  const [next, version, epoch = "", first, from] = head.split(" ");
+  const text = message ?? "";
+  const end = text.indexOf("\n");
+  const [next, version, epoch = "", first, from] = (end === -1 ? text : text.slice(0, end)).split(" ");
   const hint = { next: integer(next), version: integer(version) };
+  if (end === -1) return hint;
+  const lines = text.slice(end + 1).split("\n");
   // A text that is no line of JSON may have line breaks of its own.
-  if (lines.length === 0 || integer(from) + lines.length !== hint.next) return hint;
+  if (integer(from) + lines.length !== hint.next) return hint;
   return { ...hint, appended: { epoch, first: integer(first), from: integer(from), lines } };
 }
