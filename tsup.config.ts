@@ -1,4 +1,5 @@
-import { defineConfig } from "tsup";
+import { defineConfig, type Options } from "tsup";
+import { minifyScript } from "./minify-script.js";
 import { minifyStyles } from "./minify-styles.js";
 
 /** A subpath of the package is a file: `livetail/express` is src/adapters/express.ts. */
@@ -26,6 +27,13 @@ const library = [
 /** Built aside and then put in the place of dist/, so that a livetail that runs out of it misses no file meanwhile. */
 const outDir = ".build";
 
+const smaller: NonNullable<Options["plugins"]>[number] = {
+  name: "minify-script",
+  async renderChunk(code) {
+    return { code: await minifyScript(code, this.format) };
+  },
+};
+
 export default defineConfig([
   {
     outDir,
@@ -50,6 +58,7 @@ export default defineConfig([
     platform: "browser",
     target: "es2022",
     minify: true,
+    plugins: [smaller],
     noExternal: [/./],
   },
   {
@@ -60,6 +69,7 @@ export default defineConfig([
     platform: "browser",
     target: "es2022",
     minify: true,
+    plugins: [smaller],
     noExternal: [/./],
     esbuildPlugins: [minifyStyles],
   },
