@@ -22,6 +22,7 @@ const stations = {
       "price",
       "random-id",
       "redact",
+      "secrets",
       "serialize",
       "shorten",
     ],

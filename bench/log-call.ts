@@ -70,6 +70,9 @@ export const logCall: Scenario = {
     deepStrictEqual(JSON.parse(accepted.newest).metadata, { nested: { authorization: "[redacted]" } });
     const stored = () => run.waitingLines < BURST;
     const { logger } = run;
+    const asItIs = createLivetail({ store: acceptingStore(accepted), level: "info", redactPatterns: false });
+    const plainRun = asItIs.createOperationRun("job-42", "log-call");
+    await plainRun.ready;
     const child = logger.child(MORE_BINDINGS);
 
     const toPino: Sink = { count: 0, newest: "" };
@@ -101,6 +104,16 @@ export const logCall: Scenario = {
             for (let i = from; i < to; i += 1) logger.info(call(i).event, call(i).metadata);
           },
           stored,
+        ),
+      },
+      {
+        name: "livetail logger.info(event, metadata), redactPatterns: false",
+        measure: loggedBy(
+          accepted,
+          (from, to) => {
+            for (let i = from; i < to; i += 1) plainRun.logger.info(call(i).event, call(i).metadata);
+          },
+          () => plainRun.waitingLines < BURST,
         ),
       },
       {
@@ -166,6 +179,7 @@ export const logCall: Scenario = {
       return await measureInRounds(contenders, quick ? 3 : 7);
     } finally {
       await livetail.close();
+      await asItIs.close();
     }
   },
 };

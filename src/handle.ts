@@ -141,14 +141,15 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
 
   /** Logs a line that somebody printed (`stream`: where to): a JSON object is kept as a structured line. */
   logOutput(line: string, stream?: "stdout" | "stderr"): void {
-    const text = typeof line === "string" ? line : plainText(line, MAX_MESSAGE_LENGTH);
-    this.writer.push(this.host.encoder.text(text, stream, (fields) => this.totals.count(fields)));
+    const { encoder } = this.host;
+    const text = typeof line === "string" ? line : encoder.words(line, MAX_MESSAGE_LENGTH);
+    this.writer.push(encoder.text(text, stream, (fields) => this.totals.count(fields)));
   }
 
   /** Sets the status of a layer; `metadata.current` and `metadata.total` are its progress. Never throws. */
   layer(name: string, status: LayerStatus, message?: string, metadata?: LayerMetadata): void {
     const change: LayerChange = { status: toLayerStatus(status), at: new Date(this.host.now()).toISOString() };
-    if (message !== undefined) change.message = plainText(message, MAX_MESSAGE_LENGTH);
+    if (message !== undefined) change.message = this.host.encoder.words(message, MAX_MESSAGE_LENGTH);
     if (typeof metadata === "object" && metadata !== null) {
       const { current, total, ...rest } = this.host.encoder.plain(metadata);
       if (Number.isFinite(current)) change.current = current as number;

@@ -2,7 +2,8 @@
  * Any value → JSON text that says what it was: secrets redacted, nothing thrown, its size bounded while it is
  * written. Each property is read once. What JSON has no word for is described in one; what is lost is noted.
  */
-import { cutText, HIDDEN, type Key, type KeyTable, type Label, REDACTED } from "./redact.js";
+import { HIDDEN, type Key, type KeyTable, type Label, REDACTED } from "./redact.js";
+import { hideAndCut, type SecretSearch, TO_ESCAPE } from "./secrets.js";
 
 /** Objects within objects beyond this are not written: nobody reads them, and readers recurse. */
 const MAX_DEPTH = 32;
@@ -10,11 +11,6 @@ const MAX_DEPTH = 32;
 /** Strings count with at most this much against `room`; see `shorten.ts`, which cuts them to it before it drops a field. */
 const STRING_SHARE = 64;
 
-/**
- * A character that JSON text may not hold as it is, or half of a surrogate pair. Most strings have none; finding that
- * out and quoting them by hand takes half as long as `JSON.stringify` (`npm run bench -- log-call`).
- */
-const TO_ESCAPE = /[^ !#-[\]-\ud7ff\ue000-\uffff]/;
 /** Longer strings are counted against `units`. */
 const SHORT_STRING = 256;
 
@@ -24,6 +20,7 @@ const UNITS = 32;
 /** One value being written. */
 export interface Writing {
   readonly keys: KeyTable;
+  readonly secrets: SecretSearch;
   /** Bytes left for fields; below 0 the text cannot fit any more, however short its strings are cut. */
   room: number;
   /** UTF-16 units left for long strings, so that the text has an end. */
@@ -39,8 +36,9 @@ export interface Writing {
 }
 
 /** Begins to write a value whose text shall have at most `maxBytes`; it may come out longer, by a factor. */
-export function startWriting(keys: KeyTable, maxBytes: number): Writing {
-  return { keys, room: maxBytes, units: UNITS * maxBytes, maxUnits: maxBytes, lost: false, call: false, path: [] };
+export function startWriting(keys: KeyTable, secrets: SecretSearch, maxBytes: number): Writing {
+  const rooms = { room: maxBytes, units: UNITS * maxBytes, maxUnits: maxBytes };
+  return { keys, secrets, ...rooms, lost: false, call: false, path: [] };
 }
 
 /** Makes a Writing whose value is written ready for another one: what it consists of need not be made for each line. */
@@ -61,17 +59,19 @@ export function writeString(w: Writing, text: string): string {
 function takesQuotesOnly(w: Writing, text: string): boolean {
   const { length } = text;
   w.room -= length < STRING_SHARE ? length + 2 : STRING_SHARE + 2;
-  return length <= SHORT_STRING && !TO_ESCAPE.test(text);
+  return length <= SHORT_STRING && !w.secrets.toLookAt.test(text) && !w.secrets.mayHoldKey(text);
 }
 
 function writeOtherString(w: Writing, text: string): string {
-  let kept = text;
-  if (text.length > SHORT_STRING) {
-    kept = cutText(text, w.units > 0 ? w.maxUnits : STRING_SHARE);
+  let kept: string;
+  if (text.length <= SHORT_STRING) kept = w.secrets.hide(text);
+  else {
+    const most = w.units > 0 ? w.maxUnits : STRING_SHARE;
+    kept = hideAndCut(w.secrets, text, most);
     w.units -= kept.length;
-    if (kept !== text) w.lost = true;
-    if (!TO_ESCAPE.test(kept)) return `"${kept}"`;
+    if (text.length > most) w.lost = true;
   }
+  if (!TO_ESCAPE.test(kept)) return `"${kept}"`;
   if (kept.isWellFormed()) return JSON.stringify(kept);
   w.lost = true;
   return JSON.stringify(kept.toWellFormed());

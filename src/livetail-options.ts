@@ -1,4 +1,5 @@
 /** What `createLivetail` takes, and what is wrong with it. */
+import { types } from "node:util";
 import type { Authorize, CorsOptions } from "./access.js";
 import type { BacklogLimits } from "./backlog.js";
 import type { Clock } from "./clock.js";
@@ -34,6 +35,12 @@ export interface LivetailOptions extends Partial<StoreLimits>, Partial<BacklogLi
   maxLineBytes?: number;
   /** Keys whose values are redacted, besides those of protocol §7. */
   redactKeys?: readonly string[];
+  /**
+   * What is a secret in the words of lines, besides keys of known services, tokens, private keys, and passwords in URLs
+   * and assignments: all that a pattern matches in a text is replaced, and looking for it takes as long as it takes.
+   * `false`: words are stored as they are. Default: none of your own.
+   */
+  redactPatterns?: readonly RegExp[] | false;
   /** Lines of loggers below this level are not made. Default `debug`. */
   level?: LogLevel;
   /** What calls of models cost that nobody named the cost of. Default: they are unpriced. */
@@ -115,6 +122,11 @@ export function checkOptions(options: LivetailOptions): void {
   }
   if (options.price !== undefined && typeof options.price !== "function") {
     throw new LivetailError("INVALID_OPTION", "The option price must be a function.");
+  }
+  const { redactPatterns = [] } = options;
+  const patterns: unknown = redactPatterns === false ? [] : redactPatterns;
+  if (!Array.isArray(patterns) || !patterns.every((pattern) => types.isRegExp(pattern))) {
+    throw new LivetailError("INVALID_OPTION", "The option redactPatterns takes regular expressions, or false.");
   }
   if (options.redis !== undefined && options.store !== undefined) {
     throw new LivetailError("INVALID_OPTION", "Only one of the options redis and store can be given.");

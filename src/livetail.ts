@@ -147,8 +147,7 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
   const store = options.store ?? openStore(options, report);
   const encoder = createLineEncoder({
     now: clock.now,
-    ...(options.maxLineBytes === undefined ? {} : { maxLineBytes: options.maxLineBytes }),
-    ...(options.redactKeys === undefined ? {} : { redactKeys: options.redactKeys }),
+    ...pick(options, ["maxLineBytes", "redactKeys", "redactPatterns"]),
   });
   const backlog = new Backlog(pick(options, ["maxWaitingLines", "maxWaitingBytes", "maxKeptBytes"]));
   const owner = new Owner({

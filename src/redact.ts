@@ -64,21 +64,27 @@ function fold(name: string): string {
   return name.toLowerCase().replace(/[_-]/g, "");
 }
 
-/** Creates the look-up; `redactKeys` are names of secrets besides the protocol's. Case, `_` and `-` do not count. */
-export function createKeyTable(redactKeys: readonly string[] = []): KeyTable {
+/**
+ * Creates the look-up; `redactKeys` are names of secrets besides the protocol's. Case, `_` and `-` do not count.
+ * `hide` replaces secrets in the names themselves.
+ */
+export function createKeyTable(
+  redactKeys: readonly string[] = [],
+  hide: (text: string) => string = (text) => text,
+): KeyTable {
   const secrets = new Set([...SECRET_NAMES, ...redactKeys].map((name) => fold(String(name))));
   // Services use few names again and again; where ids are names, the table begins anew now and then.
   const known = new Map<string, Key>();
 
   function look(name: string): Key {
-    const kept = cutText(name, MAX_NAME).toWellFormed();
+    const kept = cutText(hide(name.slice(0, 4 * MAX_NAME)), MAX_NAME).toWellFormed();
     const top = TOP_NAMES.get(name);
     return {
       label: labelOf(kept),
       top: top === undefined ? undefined : labelOf(top),
       secret: secrets.has(fold(name)),
       special: SPECIAL_NAMES.has(name),
-      altered: kept !== name,
+      altered: name.length > MAX_NAME || !name.isWellFormed(),
       call: CALL_NAMES.has(name),
     };
   }

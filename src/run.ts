@@ -131,14 +131,15 @@ export class Run extends Handle implements LeaseHolder {
    */
   fail(error: unknown): Promise<EndOutcome> {
     const fault = isError(error) ? error : null;
-    const message = plainText(fault === null ? error : errorMessage(fault), MAX_MESSAGE_LENGTH);
+    const { encoder } = this.host;
+    const message = encoder.words(fault === null ? error : errorMessage(fault), MAX_MESSAGE_LENGTH);
     const code = fault === null ? undefined : readMember(fault, "code");
     const status = this.cancelled ? "cancelled" : "failed";
     if (this.#endedAt === 0) {
       if (fault !== null) this.log(fault);
       this.#closeLayers(status === "failed" ? "failed" : "skipped");
     }
-    const errorCode = typeof code === "string" || typeof code === "number" ? plainText(code, MAX_NAME_LENGTH) : "";
+    const errorCode = typeof code === "string" || typeof code === "number" ? encoder.words(code, MAX_NAME_LENGTH) : "";
     return this.#end({ kind: "end", status, error: message, errorCode, result: null });
   }
 

@@ -21,6 +21,7 @@ import {
 } from "./json.js";
 import type { LogLevel } from "./protocol.js";
 import { createKeyTable, inOnePiece } from "./redact.js";
+import { createSecretSearch, hideAndCut } from "./secrets.js";
 import { shortenJson } from "./shorten.js";
 import { parseObject } from "./text-line.js";
 
@@ -30,6 +31,8 @@ export interface LineEncoderOptions {
   maxLineBytes?: number;
   /** Names of fields whose values are secrets, besides those of the protocol; case, `_` and `-` do not count. */
   redactKeys?: readonly string[];
+  /** What is a secret in the words of any text, besides the known kinds; `false`: nothing is. Default: the known kinds. */
+  redactPatterns?: readonly RegExp[] | false;
   /** The clock, milliseconds since 1970. Default `Date.now`. */
   now?: () => number;
 }
@@ -59,6 +62,8 @@ export interface LineEncoder {
   readonly toldOfCall: boolean;
   /** A copy of a value as a line would store it: redacted, JSON-safe, at most `maxBytes` (default: a quarter of a line) as JSON. */
   plain(fields: Record<string, unknown>, maxBytes?: number): Record<string, unknown>;
+  /** What can be said of any value in plain text, its secrets replaced, at most `length` UTF-16 units. */
+  words(value: unknown, length: number): string;
 }
 
 /** The protocol's cap of a line, in bytes. */
@@ -70,10 +75,11 @@ const UNWRITABLE = '{"level":"error","message":"a line that could not be written
 
 /** Creates an encoder. */
 export function createLineEncoder(options: LineEncoderOptions = {}): LineEncoder {
-  const { maxLineBytes = MAX_LINE_BYTES, redactKeys, now = Date.now } = options;
+  const { maxLineBytes = MAX_LINE_BYTES, redactKeys, redactPatterns, now = Date.now } = options;
   const maxBytes = Math.max(LEAST_LINE_BYTES, maxLineBytes);
   const partBytes = maxBytes >> 2;
-  const keys = createKeyTable(redactKeys);
+  const secrets = createSecretSearch(redactPatterns);
+  const keys = createKeyTable(redactKeys, secrets.hide);
   const head = createHead(now);
   const events = createEventTable();
   let toldOfCall = true;
@@ -81,7 +87,7 @@ export function createLineEncoder(options: LineEncoderOptions = {}): LineEncoder
   let spare: Writing | null = null;
 
   function start(): Writing {
-    const w = spare === null ? startWriting(keys, maxBytes) : startAgain(spare);
+    const w = spare === null ? startWriting(keys, secrets, maxBytes) : startAgain(spare);
     spare = null;
     return w;
   }
@@ -155,8 +161,12 @@ export function createLineEncoder(options: LineEncoderOptions = {}): LineEncoder
         const text = finish(w, `{${writeFieldsOf(w, fields, Object.keys).slice(1)}`, Math.max(512, most));
         return JSON.parse(text) as Record<string, unknown>;
       } catch (error) {
-        return { error: errorText(error), truncated: true };
+        return { error: secrets.hide(errorText(error)), truncated: true };
       }
+    },
+
+    words(value, length) {
+      return hideAndCut(secrets, errorText(value), length).toWellFormed();
     },
   };
 }

@@ -7,6 +7,7 @@ import { harmless } from "../src/cli/harmless.js";
 import { renderEntry } from "../src/cli/terminal.js";
 import { parseLine } from "../src/line.js";
 import { parameter } from "../src/query.js";
+import { createSecretSearch } from "../src/secrets.js";
 import { createLineEncoder } from "../src/serialize.js";
 
 const LENGTH = 100_000;
@@ -20,6 +21,7 @@ const ROUNDS = 12;
 const LEAST = 10_000;
 
 const encoder = createLineEncoder();
+const secrets = createSecretSearch();
 
 /** What is done with a text. */
 const WORK: Readonly<Record<string, (text: string) => unknown>> = {
@@ -29,6 +31,7 @@ const WORK: Readonly<Record<string, (text: string) => unknown>> = {
   "shown in a terminal": (text) => renderEntry(parseLine(text, 0), true),
   "logged as a message": (text) => encoder.message(text, { text }),
   "logged as output": (text) => encoder.text(text, "stdout"),
+  "searched for secrets": (text) => secrets.hide(text),
   "read as a query": (text) => ignoringRefusals(() => parameter(text, "since")),
 };
 
@@ -97,6 +100,38 @@ const FAMILIES: readonly (readonly [string, string, string])[] = [
   ["\u001b[", "0 ", ""],
   ["\u001b]", "x", ""],
   ["\u001b", " ", ""],
+  ...[
+    "sk-",
+    "sk-a1",
+    "eyJ",
+    "eyJ.",
+    "AIza",
+    "-----BEGIN ",
+    "-----BEGIN PRIVATE KEY-----",
+    "://",
+    "://a:",
+    "Basic ",
+  ].map(alone),
+  ...[
+    "password",
+    "password=",
+    "token=x,",
+    '"token":"',
+    "'token':'",
+    '\\\\"token\\\\":',
+    "cookie: a=",
+    "api_key: ab",
+    "x=='",
+  ].map(alone),
+  ["password=", "a", ""],
+  ['password="', "\\", ""],
+  ["://", "a:", "@"],
+  ["Bearer ", "abcdefghijklmnop.", ""],
+  ["basic ", "aaaaaaaaaaaaaaaa/", "="],
+  ["eyJ", "a", "."],
+  ["eyJaaaaaaaaaaaaaaaa", ".a", ""],
+  ["-----BEGIN ", "PRIVATE KEY", "-----"],
+  ["cookie: ", "a", ""],
   ["since=", "%31", ""],
   ["%", "73", "="],
 ];

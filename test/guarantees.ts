@@ -691,12 +691,22 @@ export const guarantees: readonly Guarantee[] = [
   },
   {
     test: "test/hostile-data.test.ts",
-    title: "are looked for by the names of fields: a result and the words of a text are what they were",
+    title: "reach no key of the store in words either, by what they look like, while a result is what it was",
     mutation: {
-      file: "src/redact.ts",
-      name: "every field is a secret",
-      find: "secret: secrets.has(fold(name)),",
-      replace: "secret: true,",
+      file: "src/secrets.ts",
+      name: "keys are shown",
+      find: "  return hideKeys(hidden);",
+      replace: "  return hidden;",
+    },
+  },
+  {
+    test: "test/secrets.test.ts",
+    title: "shows no half of one that its cap cuts in two, wherever that is",
+    mutation: {
+      file: "src/secrets.ts",
+      name: "texts are cut first",
+      find: "  const most = length + BEYOND_CUT;",
+      replace: "  if (length > 0) return hide(cutText(text, length));\n  const most = length + BEYOND_CUT;",
     },
   },
   {

@@ -130,16 +130,32 @@ describe("secrets", () => {
     expect(text.split(SECRET)).toHaveLength(1 + 3 * 2);
   });
 
-  it("are looked for by the names of fields: a result and the words of a text are what they were", async () => {
-    const { livetail, url } = await open("memory");
-    const run = livetail.createOperationRun("s", "op");
-    run.log("password=hunter2");
-    run.log("text", { note: "the token is hunter2", input_tokens: 5 });
-    await run.complete({ token: SECRET });
+  it("reach no key of the store in words either, by what they look like, while a result is what it was", async () => {
+    const key = "sk-proj-Hunter2Ab3dEf6hIj9lMn2";
+    const text = `401 for ${key} at postgres://user:hunter2@db, password=hunter2`;
+    const { livetail, url, dump } = await open("redis", { redactPatterns: [/IBAN \w+/] });
+    const run = livetail.createOperationRun("s", "op", { metadata: { text, [text]: 1 } });
+    const error = Object.assign(new Error(text, { cause: new Error(text) }), { body: text });
+    for (const holder of [text, { text }, [[text]], new Map([[text, text]]), error, { error }, "IBAN hunter2"]) {
+      run.log(holder);
+      run.log("text", { holder });
+      run.logger.child({ holder }).info(text, { holder });
+      run.logger.layerError("layer", holder, { holder });
+      run.layer("fetch", "running", text, { holder });
+      livetail.createLogCallback(run.id)("joined", { holder });
+      run.logOutput(JSON.stringify({ message: "printed", holder }), "stdout");
+    }
+    run.logOutput(text, "stderr");
+    run.logOutput(`[page_fetched] text=${text}`);
+    await run.fail(error);
+    const stored = await dump();
+    expect(stored.match(/sk-proj-\[redacted\]/g)?.length).toBeGreaterThan(100);
+    expect(stored.match(/.{80}(hunter2|Ab3dEf6)/gi) ?? []).toEqual([]);
     const { logs } = (await ask(url, `/${run.id}`)).json<PollAnswer>();
-    expect(logs[0]?.message).toBe("password=hunter2");
-    expect(logs[1]).toMatchObject({ metadata: { note: "the token is hunter2" }, input_tokens: 5 });
-    expect((await ask(url, `/${run.id}/result`)).json()).toEqual({ token: SECRET });
+    expect(logs[0]?.message).toBe("401 for sk-proj-[redacted] at postgres://user:[redacted]@db, password=[redacted]");
+    const other = livetail.createOperationRun("s", "op");
+    await other.complete({ token: SECRET, text });
+    expect((await ask(url, `/${other.id}/result`)).json()).toEqual({ token: SECRET, text });
   });
 });
 
