@@ -51,7 +51,7 @@ const stations = {
   ],
   serving: [
     ...["handler", "fetch", "mount", "routes", "exchange", "answer", "stream", "download", "viewers", "stuck-watch"],
-    ...["access", "authorize", "query", "schema", "html", "list-page", "view-page"],
+    ...["access", "authorize", "query", "schema", "html", "list-page", "run-lists", "view-page"],
   ],
   wiring: ["livetail", "livetail-options", "close-on-signals", "assets"],
   index: ["index"],
@@ -59,6 +59,7 @@ const stations = {
   adapters: ["adapters/"],
   client: ["client/"],
   panel: ["panel/"],
+  runs: ["runs/"],
   capture: ["capture/"],
   cli: ["cli/"],
 };
@@ -78,6 +79,7 @@ const mayImport = {
   index: ["wiring", "serving", "reading", "writing", "stores", "seam", "values", "contract"],
   client: [],
   panel: [],
+  runs: [],
   // A transport in a worker thread has a livetail of its own.
   capture: ["wiring", "writing", "values", "contract"],
   cli: [
@@ -100,7 +102,7 @@ const pathsOf = (...names) => names.flatMap((name) => stations[name].map(pathOf)
 const everyStation = pathsOf(...Object.keys(stations));
 
 const stationRules = Object.keys(stations)
-  .filter((name) => name !== "client" && name !== "panel")
+  .filter((name) => !["client", "panel", "runs"].includes(name))
   .map((name) => ({
     name: `down-the-flow-from-${name}`,
     severity: "error",
@@ -151,6 +153,12 @@ module.exports = {
       severity: "error",
       from: { path: "^src/panel/" },
       to: { pathNot: ["^src/(panel|client)/", "^src/(protocol|errors)\\.ts$"] },
+    },
+    {
+      name: "the-list-is-for-browsers",
+      severity: "error",
+      from: { path: "^src/runs/" },
+      to: { pathNot: ["^src/(runs|panel|client)/", "^src/(protocol|errors)\\.ts$"] },
     },
     onlyIn("only-the-redis-store-knows-redis", ["^src/store/redis"], "(^|/)ioredis6?(/|$)"),
     onlyIn("only-adapters-know-frameworks", ["^src/adapters/"], "(^|/)(express|fastify|hono|h3|koa|next|@nestjs)(/|$)"),

@@ -2,11 +2,11 @@
 import { readFile } from "node:fs/promises";
 import { type Plugin, transform } from "esbuild";
 
-/** A plugin of esbuild: the style sheets of the panel in fewer bytes. */
+/** A plugin of esbuild: the style sheets of the elements in fewer bytes. */
 export const minifyStyles: Plugin = {
   name: "minify-styles",
   setup(build) {
-    build.onLoad({ filter: /panel[\\/](?:.*style|theme)\.ts$/ }, async ({ path }) => {
+    build.onLoad({ filter: /(?:panel|runs)[\\/](?:.*style|theme)\.ts$/ }, async ({ path }) => {
       const source = await readFile(path, "utf8");
       const [sheet = "", text = ""] = /`([^`]*)`/.exec(source) ?? [];
       const { code } = await transform(text, { loader: "css", minify: true });

@@ -16,6 +16,7 @@ const library = [
   "src/client/index.ts",
   "src/client/sse.ts",
   "src/panel/index.ts",
+  "src/runs/index.ts",
   "src/capture/child-process.ts",
   "src/capture/console.ts",
   "src/capture/debug.ts",
@@ -62,8 +63,10 @@ export default defineConfig([
     noExternal: [/./],
   },
   {
-    // The panel with its client, as a module and as a classic script; it defines the element and has no names.
-    entry: { panel: "src/panel/bundle.ts" },
+    // The elements with their client, as modules and as classic scripts; they define themselves and have no names.
+    entry: { panel: "src/panel/bundle.ts", runs: "src/runs/bundle.ts" },
+    // A script tag loads one file.
+    splitting: false,
     outDir: `${outDir}/browser`,
     format: ["esm", "iife"],
     platform: "browser",

@@ -101,7 +101,7 @@ export function createAccess({ authorize, cors, onError }: AccessOptions): Acces
       if (cors.origins === "*" || named(origin)) {
         headers["Access-Control-Allow-Origin"] = cors.origins === "*" ? "*" : (origin ?? "");
         if (cors.credentials === true) headers["Access-Control-Allow-Credentials"] = "true";
-        headers["Access-Control-Expose-Headers"] = "Retry-After";
+        headers["Access-Control-Expose-Headers"] = "Retry-After, ETag";
         if (request.method === "OPTIONS") {
           headers["Access-Control-Allow-Methods"] = "GET, HEAD, POST, DELETE";
           headers["Access-Control-Allow-Headers"] = request.header("access-control-request-headers") ?? "*";

@@ -18,6 +18,7 @@ import {
   type RouteOptions,
   RUN_ROUTES,
 } from "./routes.js";
+import { createRunLists } from "./run-lists.js";
 import { createStreams } from "./stream.js";
 import { Viewers } from "./viewers.js";
 
@@ -70,7 +71,9 @@ export function createHandler(options: HandlerOptions): Handler {
   const clock = options.clock ?? systemClock;
   const streams = createStreams(clock, viewers);
   const downloads = createDownloads(store, clock, viewers);
-  const context: RouteContext = { ...options, streams, downloads, viewers, cancellable: authorize !== undefined };
+  const lists = createRunLists(store, clock);
+  const cancellable = authorize !== undefined;
+  const context: RouteContext = { ...options, streams, downloads, lists, viewers, cancellable };
 
   const closeViewers = (): void => {
     streams.endAll();

@@ -206,7 +206,11 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
     onError: report,
     clock,
     health: () => ({ openRuns: runs.size, waitingLines: backlog.lines, droppedLines: backlog.dropped }),
-    assets: { clientJs: () => readAsset("livetail.global.js"), panelJs: () => readAsset("panel.global.js") },
+    assets: {
+      clientJs: () => readAsset("livetail.global.js"),
+      panelJs: () => readAsset("panel.global.js"),
+      runsJs: () => readAsset("runs.global.js"),
+    },
     ...pick(options, ["authorize", "cors", "maxViewers", "maxViewersPerRun"]),
   });
 

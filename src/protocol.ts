@@ -214,6 +214,8 @@ export interface RunSummary {
   owner_url: string | null;
   attempt: number;
   total_count: number;
+  /** Calls, errors and cost of all backends together. */
+  cost: BackendStat;
   error: string | null;
   error_code: string | null;
   created_at: string | null;

@@ -7,12 +7,12 @@ import type { HandlerRequest, HandlerResponse } from "./exchange.js";
 import type { Page } from "./html.js";
 import { listPage } from "./list-page.js";
 import type { Waiting } from "./poll.js";
-import { isTerminal, type ListAnswer } from "./protocol.js";
-import { invalid, parameter, readPollAsk, readStreamFrom } from "./query.js";
+import { isTerminal } from "./protocol.js";
+import { readPollAsk, readStreamFrom } from "./query.js";
 import type { Reader } from "./reader.js";
+import type { RunLists } from "./run-lists.js";
 import { BEGINNING } from "./run-view.js";
-import { listQuery } from "./schema.js";
-import type { CancelAnswer, ListRequest, LogStore, RunRecord } from "./store.js";
+import type { CancelAnswer, LogStore, RunRecord } from "./store.js";
 import type { Streams } from "./stream.js";
 import { viewPage } from "./view-page.js";
 import type { Viewers } from "./viewers.js";
@@ -33,6 +33,8 @@ export interface Assets {
   clientJs(): string | null;
   /** A classic script that defines `<livetail-panel>`. */
   panelJs(): string | null;
+  /** A classic script that defines `<livetail-runs>`. */
+  runsJs(): string | null;
 }
 
 /** What the routes are given from outside. */
@@ -49,6 +51,7 @@ export interface RouteOptions {
 export interface RouteContext extends RouteOptions {
   streams: Streams;
   downloads: Downloads;
+  lists: RunLists;
   viewers: Viewers;
   /** Whether anybody may cancel: not without `authorize`. */
   cancellable: boolean;
@@ -81,6 +84,7 @@ export const RUN_ROUTES: ReadonlyMap<string, Methods> = new Map<string, Methods>
 export const OWN_ROUTES: ReadonlyMap<string, Methods> = new Map<string, Methods>([
   ["client.js", { GET: asset(({ assets }) => assets?.clientJs()) }],
   ["panel.js", { GET: asset(({ assets }) => assets?.panelJs()) }],
+  ["runs.js", { GET: asset(({ assets }) => assets?.runsJs()) }],
   ["health", { GET: { action: "health", answer: health } }],
 ]);
 
@@ -207,34 +211,22 @@ async function remove(
   return emptyAnswer(204);
 }
 
-async function list({ store }: RouteContext, request: HandlerRequest): Promise<HandlerResponse> {
-  const runs = await store.list(readListRequest(request.query));
+/** Whoever has a list and asks what is new says so by its tag, and gets 304 for nothing. */
+async function list({ lists }: RouteContext, request: HandlerRequest): Promise<HandlerResponse> {
+  const has = request.header("if-none-match");
+  const { runs, body, tag } = await lists.read(request.query, has !== undefined);
   if (request.header("accept")?.includes("text/html") === true) {
-    return withHeaders(pageAnswer(listPage(request.mount, runs)), { Vary: "Accept" });
+    return withHeaders(pageAnswer(listPage(request, runs)), { Vary: "Accept" });
   }
-  return withHeaders(jsonAnswer(JSON.stringify({ runs } satisfies ListAnswer)), { Vary: "Accept" });
+  // A proxy that packs an answer makes its tag a weak one: W/"…".
+  const answer = has?.includes(tag) === true ? emptyAnswer(304) : jsonAnswer(body);
+  return withHeaders(answer, { Vary: "Accept", ETag: tag });
 }
 
 /** The id in the URL of a page may be all that it takes to read a run: it must not leak as a referrer. */
 function pageAnswer({ html, policy }: Page): HandlerResponse {
   const headers = { "Content-Security-Policy": policy, "Referrer-Policy": "no-referrer" };
   return typedAnswer("text/html; charset=utf-8", html, headers);
-}
-
-function readListRequest(query: string): ListRequest {
-  const given: Record<string, string> = {};
-  for (const name of Object.keys(listQuery.shape)) {
-    const value = parameter(query, name);
-    if (value !== null) given[name] = value;
-  }
-  const { success, data, error } = listQuery.safeParse(given);
-  if (!success) throw invalid(String(error.issues[0]?.path[0]), "is not valid");
-  const request: ListRequest = { limit: data.limit };
-  if (data.status !== undefined) request.status = data.status;
-  if (data.operation !== undefined) request.operation = data.operation;
-  if (data.subject_id !== undefined) request.subjectId = data.subject_id;
-  if (data.parent_id !== undefined) request.parentId = data.parent_id;
-  return request;
 }
 
 /** Always 200: a service must not be taken out of rotation, with the lines that wait in it, because its store is away. */

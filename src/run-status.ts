@@ -66,7 +66,7 @@ function fromSummary(summary: RunSummary, children: ChildCounts): StatusAnswer {
     metadata: {},
     status,
     layer_status: {},
-    backend_stats: sumTotals([]),
+    backend_stats: { backends: {}, total: summary.cost },
     owner: { id: summary.owner, url: summary.owner_url, state: lost ? "lost" : "none", attempt: summary.attempt },
     error,
     error_code,

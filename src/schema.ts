@@ -11,7 +11,7 @@ export const authorizeAnswer = z.union([
 
 /** The query of `GET /`. */
 export interface ListQuery {
-  status?: RunStatus | undefined;
+  status?: RunStatus | "open" | undefined;
   operation?: string | undefined;
   subject_id?: string | undefined;
   parent_id?: string | undefined;
@@ -22,7 +22,7 @@ const name = z.string().min(1).max(1000).optional();
 
 /** The query of `GET /`, out of the texts of its parameters. */
 export const listQuery = z.object({
-  status: z.enum(["queued", "running", "completed", "failed", "cancelled"]).optional(),
+  status: z.enum(["queued", "running", "completed", "failed", "cancelled", "open"]).optional(),
   operation: name,
   subject_id: name,
   parent_id: name,

@@ -243,7 +243,8 @@ export type CancelAnswer = { code: "GONE" } | { code: "OK"; status: RunStatus; c
 
 /** Which runs to list: those that fit all that is given, at most `limit`. */
 export interface ListRequest {
-  status?: RunStatus;
+  /** `open`: queued or running, however long ago it was created. */
+  status?: RunStatus | "open";
   operation?: string;
   subjectId?: string;
   parentId?: string;

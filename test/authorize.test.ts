@@ -42,7 +42,7 @@ function build(options: Partial<HandlerOptions> = {}): void {
       done.push(`cancel ${runId}`);
       return store.cancel(runId);
     },
-    assets: { clientJs: () => "client", panelJs: () => "panel" },
+    assets: { clientJs: () => "client", panelJs: () => "panel", runsJs: () => "runs" },
     onError: (error) => errors.push(error),
     ...options,
   });
@@ -91,6 +91,7 @@ const ROUTES: readonly [method: string, target: string, action: AuthorizeRequest
   ["HEAD", "/-/health", "health"],
   ["GET", "/-/client.js", "asset"],
   ["GET", "/-/panel.js", "asset"],
+  ["GET", "/-/runs.js", "asset"],
 ];
 
 /** Whether an answer tells anything of the run, of others or of this process. */

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { AuthorizeRequest } from "../src/access.js";
-import type { LivetailError } from "../src/errors.js";
+import { LivetailError } from "../src/errors.js";
 import { type HandlerResponse, isLiveBody } from "../src/exchange.js";
 import { createHandler, type Handler, type HandlerOptions } from "../src/handler.js";
+import type { LogStore } from "../src/store.js";
 import { birth, claimBy, line, lines, type Producer } from "./contract/log-store/scene.js";
 import { settle } from "./support/hand-clock.js";
 import { type RequestParts, request, TestViewer } from "./support/plain-request.js";
@@ -500,6 +501,7 @@ describe("the list", () => {
     expect(await ids("?subject_id=s1")).toEqual(["one"]);
     expect(await ids("?parent_id=one")).toEqual(["two"]);
     expect(await ids("?limit=1")).toHaveLength(1);
+    expect(await ids("?status=open")).toEqual(["two"]);
     for (const query of ["?status=done", "?limit=0", "?limit=1e2", "?limit=1001", "?operation=", "?limit=1&limit=2"]) {
       await problem(ask(`/${query}`), 400, "INVALID_PARAMETER");
     }
@@ -511,7 +513,75 @@ describe("the list", () => {
     expect(answer.headers).toMatchObject({ "Content-Type": "text/html; charset=utf-8", Vary: "Accept" });
     expect(answer.body).toContain("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;");
     expect(answer.body).not.toContain("<script>alert");
-    expect(answer.body).toContain('href="/logs/one/view"');
+    expect(answer.body).toContain('href="./one/view"');
+  });
+
+  it("is a page whose links are right with and without a slash at its end, and repeat nothing of its URL", async () => {
+    await claimBy(scene.harness, "one");
+    const page = async (url: string, mount: string) =>
+      (await handler.handle({ ...request("/?limit=5&status=open", { headers: { Accept: "text/html" } }), url, mount }))
+        .body;
+    const below = async (url: string, mount: string) => {
+      const body = String(await page(url, mount));
+      expect(body).not.toContain("limit");
+      const [, href] = /<a href="([^"]+)">one</.exec(body) ?? [];
+      const [, src] = /<script nonce="[^"]+" src="([^"]+)"/.exec(body) ?? [];
+      const [, base] = /<livetail-runs src="([^"]+)"/.exec(body) ?? [];
+      return [href, src, `${base}/`].map((path) => new URL(path ?? "", `http://a.test${url}`).pathname);
+    };
+    const right = ["/api/logs/one/view", "/api/logs/-/runs.js", "/api/logs/"];
+    expect(await below("/api/logs/?limit=5&status=open", "/api/logs")).toEqual(right);
+    expect(await below("/api/logs?limit=5&status=open", "/api/logs")).toEqual(right);
+    expect(await below("/?limit=5", "")).toEqual(["/one/view", "/-/runs.js", "/"]);
+    // A proxy has put it elsewhere.
+    expect(await below("/elsewhere/", "/api/logs")).toEqual([
+      "/elsewhere/one/view",
+      "/elsewhere/-/runs.js",
+      "/elsewhere/",
+    ]);
+  });
+
+  it("is read once a second for all who have it and ask what is new, and says when nothing is", async () => {
+    const asked: number[] = [];
+    const list: LogStore["list"] = (request) => {
+      asked.push(request.limit);
+      return scene.store.list(request);
+    };
+    build({ ...allowAll, store: { ...scene.store, list } });
+    const run = await claimBy(scene.harness, "one");
+    const first = await ask("/?limit=5");
+    const tag = first.headers.ETag ?? "";
+    expect(tag).toMatch(/^"[\w-]{27}"$/);
+    const anew = () => ask("/?limit=5", { headers: { "If-None-Match": `W/${tag}` } });
+    expect(await anew()).toMatchObject({ status: 304, body: null, headers: { ETag: tag, Vary: "Accept" } });
+    await run.end();
+    // Whoever has none is told what is true now.
+    expect(json(await ask("/?limit=5"))).toMatchObject({ runs: [{ status: "completed" }] });
+    expect(asked).toEqual([5, 5]);
+    const answers = await Promise.all([
+      anew(),
+      anew(),
+      anew(),
+      ask("/?limit=6", { headers: { "If-None-Match": "*" } }),
+    ]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    expect(asked).toEqual([5, 5, 6]);
+    await scene.clock.advance(1000);
+    await anew();
+    expect(asked).toEqual([5, 5, 6, 5]);
+  });
+
+  it("is not remembered when it could not be read", async () => {
+    let away = true;
+    const list: LogStore["list"] = async (request) => {
+      if (away) throw new LivetailError("STORE_UNAVAILABLE");
+      return scene.store.list(request);
+    };
+    build({ ...allowAll, store: { ...scene.store, list } });
+    const anew = { headers: { "If-None-Match": '"x"' } };
+    await problem(ask("/", anew), 503, "STORE_UNAVAILABLE");
+    away = false;
+    expect(await ask("/", anew)).toMatchObject({ status: 200 });
   });
 });
 
@@ -538,7 +608,7 @@ describe("the pages and scripts", () => {
   });
 
   it("serves the scripts that were built, and 404 for those that were not", async () => {
-    build({ assets: { clientJs: () => "export {};", panelJs: () => null } });
+    build({ assets: { clientJs: () => "export {};", panelJs: () => null, runsJs: () => "runs" } });
     expect(await ask("/-/client.js")).toMatchObject({
       status: 200,
       headers: { "Content-Type": "text/javascript; charset=utf-8" },
@@ -678,7 +748,7 @@ describe("cors", () => {
       expect(headers).toMatchObject({
         "Access-Control-Allow-Origin": "https://a.example",
         "Access-Control-Allow-Credentials": "true",
-        "Access-Control-Expose-Headers": "Retry-After",
+        "Access-Control-Expose-Headers": "Retry-After, ETag",
         Vary: "Origin",
       });
       if (isLiveBody(body)) new TestViewer(body).vanish();

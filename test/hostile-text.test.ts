@@ -190,8 +190,9 @@ describe("hostile text in a page", () => {
     // The page of a browser that asks for it.
     const { page, faults, policy } = await openPage("/operations/?limit=1000");
     await expectInert(page, faults);
-    const rows = await page.$$eval("tbody tr", (all) =>
-      all.map((row) => [...row.children].map((cell) => cell.textContent)),
+    // Below the element stands the list for whoever runs no script.
+    const rows = await page.evaluate(() =>
+      [...document.querySelectorAll("tbody tr")].map((row) => [...row.children].map((cell) => cell.textContent)),
     );
     expect(rows).toHaveLength(runs.length);
     for (const { name, text } of HOSTILE_TEXTS) {
@@ -200,13 +201,33 @@ describe("hostile text in a page", () => {
       expect(row?.slice(1, 4), name).toEqual(["failed", parsed(kept), parsed(kept)]);
       expect(row?.[6], name).toBe(parsed(text.toWellFormed()));
     }
-    const hrefs = await page.$$eval("tbody a", (links) => links.map((link) => link.getAttribute("href")));
-    expect(hrefs.sort()).toEqual(runs.map(({ id }) => `/operations/${id}/view`).sort());
+    const hrefs = await page.evaluate(() =>
+      [...document.querySelectorAll("tbody a")].map((link) => link.getAttribute("href")),
+    );
+    expect(hrefs.sort()).toEqual(runs.map(({ id }) => `./${id}/view`).sort());
     const count = runs.length;
     expect(await elements(page)).toEqual({
-      ...{ html: 1, head: 1, meta: 2, title: 1, style: 1, body: 1, h1: 1, table: 1, thead: 1, tbody: 1, th: 7 },
-      ...{ tr: count + 1, td: 7 * count, a: count },
+      ...{ html: 1, head: 1, meta: 2, title: 1, style: 1, body: 1, main: 1, h1: 1, script: 1, "livetail-runs": 1 },
+      ...{ table: 1, thead: 1, tbody: 1, th: 7, tr: count + 1, td: 7 * count, a: count },
     });
+
+    await page.locator("livetail-runs .run").first().waitFor();
+    const shown = await page.evaluate(() => {
+      const root = document.querySelector("livetail-runs")?.shadowRoot as ShadowRoot;
+      const texts = (row: Element) => [...row.querySelectorAll("bdi")].map((text) => text.textContent ?? "");
+      const names = new Set([...root.querySelectorAll("*")].map((element) => element.localName));
+      return { rows: [...root.querySelectorAll(".run")].map(texts), names: [...names].sort() };
+    });
+    const said = HOSTILE_TEXTS.map(({ text }) => {
+      const kept = text.slice(0, 256).toWellFormed();
+      return [kept, `${kept} ${text.toWellFormed()}`, kept];
+    });
+    expect(shown.rows.sort()).toEqual(said.sort());
+    expect(shown.names).toEqual([
+      ...["a", "bdi", "button", "div", "input", "option", "p", "select", "span"],
+      ...["table", "tbody", "td", "th", "thead", "time", "tr"],
+    ]);
+    await expectInert(page, faults);
     expect(policy).not.toMatch(/unsafe|\*|https?:/);
   });
 

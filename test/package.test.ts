@@ -152,17 +152,23 @@ describe("the packed package", () => {
     expect(runInContext("typeof Livetail.LogPoller", page)).toBe("function");
   });
 
-  test("has a classic script for a page that defines the panel, leaves no name behind, and does nothing elsewhere", () => {
-    const script = readFileSync(join(installed, "dist/browser/panel.global.js"), "utf8");
-    const defined: string[] = [];
-    const elements = { get: () => undefined, define: (name: string) => defined.push(name) };
-    for (const globals of [{}, { HTMLElement: class {}, customElements: elements }]) {
-      const page = createContext({ ...globals });
-      runInContext(script, page);
-      expect(Object.keys(page)).toEqual(Object.keys(globals));
-    }
-    expect(defined).toEqual(["livetail-panel"]);
-  });
+  test.each([
+    ["panel", "livetail-panel"],
+    ["runs", "livetail-runs"],
+  ])(
+    "has a classic script %s for a page that defines <%s>, leaves no name behind, and does nothing elsewhere",
+    (file, name) => {
+      const script = readFileSync(join(installed, `dist/browser/${file}.global.js`), "utf8");
+      const defined: string[] = [];
+      const elements = { get: () => undefined, define: (name: string) => defined.push(name) };
+      for (const globals of [{}, { HTMLElement: class {}, customElements: elements }]) {
+        const page = createContext({ ...globals });
+        runInContext(script, page);
+        expect(Object.keys(page)).toEqual(Object.keys(globals));
+      }
+      expect(defined).toEqual([name]);
+    },
+  );
 
   test("says nothing of the machine that it was built on", () => {
     const places = [ROOT, homedir()].map((path) => path.replace(/\/*$/, "/")).filter((path) => path !== "/");

@@ -33,6 +33,8 @@ describe("the README", () => {
       readFileSync(join(ROOT, "test/panel-size.test.ts"), "utf8"),
     );
     expect(readme).toContain(`weighs ${panel?.[1]} more than the client`);
+    const runs = /weighs at most (\S+ kB), gzipped/.exec(readFileSync(join(ROOT, "test/runs-size.test.ts"), "utf8"));
+    expect(readme).toContain(`weighs ${runs?.[1]}, gzipped, alone`);
   });
 
   it("opens with at most 15 lines for the server and 5 for the page", () => {

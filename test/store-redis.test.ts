@@ -75,6 +75,18 @@ describe("a Redis store whose keys somebody else has touched", () => {
       expect(await raw.zrange("livetail:subject:subject", 0, -1)).toEqual([runId]);
     }));
 
+  it("lists what is open though the list of recent runs has forgotten it, and what was stored without a cost", () =>
+    inDisorder(async ({ harness, raw }) => {
+      const { runId } = await owned(harness);
+      await raw.zrem("livetail:runs", runId);
+      expect(await harness.store.list({ limit: 10 })).toEqual([]);
+      expect(await harness.store.list({ limit: 10, status: "open" })).toMatchObject([{ run_id: runId }]);
+      const { cost: _, ...stored } = JSON.parse((await raw.get(`run:${runId}`)) ?? "");
+      await raw.set(`run:${runId}`, JSON.stringify(stored));
+      const none = { calls: 0, errors: 0, cost_usd: 0, unpriced_calls: 0 };
+      expect(await harness.store.readSummary(runId)).toEqual({ ...stored, cost: none });
+    }));
+
   it("lists a run whose times are none", () =>
     inDisorder(async ({ harness, raw }) => {
       const { runId } = await owned(harness);

@@ -142,6 +142,11 @@ export class MemoryRun {
     return this.next + Math.max(0, this.lines.length - this.len);
   }
 
+  /** The totals of its producers, each as JSON text. */
+  get totals(): string[] {
+    return [...this.producers.values()].flatMap((producer) => producer.totals || []);
+  }
+
   /** The run as read at this moment. */
   record(): RunRecord {
     if (this.foreign !== null) return foreignRun(this.runId, this.foreign, this.layers, this.lines.length);

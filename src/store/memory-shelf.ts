@@ -1,7 +1,7 @@
 import { isTerminal, type RunSummary } from "../protocol.js";
 import type { ListRequest } from "../store.js";
 import type { MemoryRun } from "./memory-run.js";
-import { runSummary } from "./run-summary.js";
+import { hasStatus, runSummary } from "./run-summary.js";
 
 /** How long a summary outlives the last thing that was done to its run. */
 const SUMMARY_TTL_MS = 86_400_000;
@@ -70,7 +70,8 @@ export class MemoryShelf {
 
   /** Keeps the summary of a run as it is now. */
   summarise(run: MemoryRun, now: number): void {
-    this.#summaries.set(run.runId, { summary: runSummary(run.record()), expiresAt: now + SUMMARY_TTL_MS });
+    const summary = runSummary(run.record(), run.totals);
+    this.#summaries.set(run.runId, { summary, expiresAt: now + SUMMARY_TTL_MS });
     for (const id of this.#summaries.keys()) {
       if (this.#summaries.size <= this.maxRuns) break;
       this.#summaries.delete(id);
@@ -92,9 +93,9 @@ export class MemoryShelf {
       if (subjectId !== undefined && summary.subject_id !== subjectId) continue;
       if (parentId !== undefined && summary.parent_id !== parentId) continue;
       const run = this.find(id, now);
-      const current = run === undefined ? this.summary(id, now) : runSummary(run.record());
+      const current = run === undefined ? this.summary(id, now) : runSummary(run.record(), run.totals);
       if (current === null) this.#summaries.delete(id);
-      else if (status === undefined || current.status === status) found.push(current);
+      else if (hasStatus(current, status)) found.push(current);
     }
     return found;
   }

@@ -206,8 +206,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): LogStore {
     }
     const lines = kept.lines.slice(linesFrom - run.first, linesFrom - run.first + limit);
     if (known?.epoch === run.epoch && known.version === run.version) return { now, run, linesFrom, lines, state: null };
-    const totals = [...kept.producers.values()].flatMap((producer) => producer.totals || []);
-    return { now, run, linesFrom, lines, state: { layers: kept.layers, totals } };
+    return { now, run, linesFrom, lines, state: { layers: kept.layers, totals: kept.totals } };
   };
 
   const sweep = (request: SweepRequest): SweepReport => {

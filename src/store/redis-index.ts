@@ -3,13 +3,13 @@
  * no script touches both, and a failure here never fails the write that it follows.
  */
 import { isLivetailError, LivetailError } from "../errors.js";
-import type { RunStatus, RunSummary } from "../protocol.js";
-import type { ListRequest, LogStore, RunRecord, StoreLimits } from "../store.js";
+import type { BackendStat, RunStatus, RunSummary } from "../protocol.js";
+import type { ListRequest, LogStore, ReadAnswer, StoreLimits } from "../store.js";
 import { runStatus } from "./foreign-run.js";
 import { fromPairs, integer } from "./redis-answers.js";
 import type { CommandConnection } from "./redis-connection.js";
 import type { RedisKeys } from "./redis-keys.js";
-import { runSummary } from "./run-summary.js";
+import { hasStatus, runSummary } from "./run-summary.js";
 
 /** The runs that are remembered, and how many of each subject. */
 const MOST_RUNS = 10_000;
@@ -17,8 +17,11 @@ const MOST_RUNS_OF_SUBJECT = 20;
 const DAY_SECONDS = 86_400;
 /** Ids that one look reads at a time. */
 const PAGE = 100;
-/** Open runs that one sweep looks at. */
-const MOST_DUE = 1000;
+/** Open runs that one sweep, or one list of them, looks at. */
+const MOST_OPEN = 1000;
+
+/** What a summary says that was stored without a cost. */
+const NO_COST: BackendStat = { calls: 0, errors: 0, cost_usd: 0, unpriced_calls: 0 };
 
 export interface RedisIndexOptions {
   commands: CommandConnection;
@@ -74,13 +77,16 @@ export function createRedisIndex({ commands, keys, limits, warn, read }: RedisIn
     }
   };
 
-  const readRun = async (runId: string): Promise<RunRecord | null> =>
-    (await read({ runId, from: { kind: "none" }, limit: 0, known: null }))?.run ?? null;
+  const readRun = (runId: string): Promise<ReadAnswer | null> =>
+    read({ runId, from: { kind: "none" }, limit: 0, known: null });
+
+  const summaryOf = ({ run, state }: ReadAnswer): RunSummary => runSummary(run, state?.totals ?? []);
 
   const writeSummary = async (runId: string): Promise<void> => {
-    const run = await readRun(runId);
-    if (run === null) return;
-    const work = [call("SET", [keys.summary(runId), JSON.stringify(runSummary(run)), "EX", DAY_SECONDS])];
+    const answer = await readRun(runId);
+    if (answer === null) return;
+    const { run } = answer;
+    const work = [call("SET", [keys.summary(runId), JSON.stringify(summaryOf(answer)), "EX", DAY_SECONDS])];
     if (run.parentId !== "") {
       const children = keys.children(run.parentId);
       work.push(call("HSET", [children, runId, run.status]), call("EXPIRE", [children, limits.openTtlSeconds]));
@@ -103,8 +109,8 @@ export function createRedisIndex({ commands, keys, limits, warn, read }: RedisIn
   const summaries = (ids: readonly string[]): Promise<(RunSummary | null)[]> =>
     Promise.all(
       ids.map(async (id) => {
-        const run = await orRefused(readRun(id));
-        return run === null ? orRefused(index.readSummary(id)) : runSummary(run);
+        const answer = await orRefused(readRun(id));
+        return answer === null ? orRefused(index.readSummary(id)) : summaryOf(answer);
       }),
     );
 
@@ -160,7 +166,7 @@ export function createRedisIndex({ commands, keys, limits, warn, read }: RedisIn
 
     async due() {
       await askClock();
-      return (await call("ZRANGE", [keys.open, "-inf", storeNow(), "BYSCORE", "LIMIT", 0, MOST_DUE])) as string[];
+      return (await call("ZRANGE", [keys.open, "-inf", storeNow(), "BYSCORE", "LIMIT", 0, MOST_OPEN])) as string[];
     },
 
     async countOpen() {
@@ -173,7 +179,7 @@ export function createRedisIndex({ commands, keys, limits, warn, read }: RedisIn
       try {
         const found = JSON.parse(stored) as RunSummary | null;
         // Something else may keep its own shape there; only what names the run as we do is ours.
-        return found?.run_id === runId ? found : null;
+        return found?.run_id === runId ? { ...found, cost: found.cost ?? NO_COST } : null;
       } catch {
         return null;
       }
@@ -187,24 +193,27 @@ export function createRedisIndex({ commands, keys, limits, warn, read }: RedisIn
     async list({ status, operation, subjectId, parentId, limit }) {
       const fits = (run: RunSummary | null): run is RunSummary =>
         run !== null &&
-        (status === undefined || run.status === status) &&
+        hasStatus(run, status) &&
         (operation === undefined || run.operation === operation) &&
         (subjectId === undefined || run.subject_id === subjectId) &&
         (parentId === undefined || run.parent_id === parentId);
-      if (parentId !== undefined) {
-        const children = await summaries(Object.keys(await index.readChildren(parentId)));
+      const newestOf = async (ids: readonly string[]): Promise<RunSummary[]> => {
         const newestFirst = (a: RunSummary, b: RunSummary) => (b.created_at ?? "").localeCompare(a.created_at ?? "");
-        return children.filter(fits).sort(newestFirst).slice(0, limit);
-      }
+        return (await summaries(ids)).filter(fits).sort(newestFirst).slice(0, limit);
+      };
+      if (parentId !== undefined) return newestOf(Object.keys(await index.readChildren(parentId)));
+      // They may be older than all that `livetail:runs` remembers.
+      if (status === "open") return newestOf((await call("ZRANGE", [keys.open, 0, MOST_OPEN - 1])) as string[]);
       const sorted = subjectId === undefined ? keys.runs : keys.subject(subjectId);
+      const page = (status ?? operation) === undefined ? Math.min(PAGE, limit) : PAGE;
       const found: RunSummary[] = [];
       const gone: string[] = [];
-      for (let from = 0; found.length < limit; from += PAGE) {
-        const ids = (await call("ZREVRANGE", [sorted, from, from + PAGE - 1])) as string[];
+      for (let from = 0; found.length < limit; from += page) {
+        const ids = (await call("ZREVRANGE", [sorted, from, from + page - 1])) as string[];
         const runs = await summaries(ids);
         gone.push(...ids.filter((_, i) => runs[i] === null));
         found.push(...runs.filter(fits));
-        if (ids.length < PAGE) break;
+        if (ids.length < page) break;
       }
       await drop(sorted, gone);
       return found.slice(0, limit);

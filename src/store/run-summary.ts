@@ -1,9 +1,10 @@
-import type { RunSummary } from "../protocol.js";
+import { sumTotals } from "../cost.js";
+import { isTerminal, type RunSummary } from "../protocol.js";
 import { isoTime } from "../run-state.js";
-import type { RunRecord } from "../store.js";
+import type { ListRequest, RunRecord } from "../store.js";
 
-/** The summary of a stored run: what `run:{id}` holds and a list answers. */
-export function runSummary(run: RunRecord): RunSummary {
+/** The summary of a stored run and its producers' totals: what `run:{id}` holds and a list answers. */
+export function runSummary(run: RunRecord, totals: readonly string[]): RunSummary {
   return {
     run_id: run.runId,
     status: run.status,
@@ -14,10 +15,16 @@ export function runSummary(run: RunRecord): RunSummary {
     owner_url: run.ownerUrl || null,
     attempt: run.attempt,
     total_count: run.next,
+    cost: sumTotals(totals).total,
     error: run.error || null,
     error_code: run.errorCode || null,
     created_at: isoTime(run.createdAt),
     started_at: isoTime(run.startedAt),
     finished_at: isoTime(run.finishedAt),
   };
+}
+
+/** Whether a run is among those that a list asks for by status. */
+export function hasStatus(run: RunSummary, status: ListRequest["status"]): boolean {
+  return status === undefined || (status === "open" ? !isTerminal(run.status) : run.status === status);
 }

@@ -23,8 +23,12 @@ interface Heard {
   messages: string[];
 }
 
-/** Opens a URL in a browser of its own state. */
-export async function openPanelPage(url: string, options: PanelPageOptions = {}): Promise<PanelPage> {
+/** Opens a URL in a browser of its own state; `prepare` is done before. */
+export async function openPanelPage(
+  url: string,
+  options: PanelPageOptions = {},
+  prepare: (page: Page) => Promise<void> = async () => {},
+): Promise<PanelPage> {
   const browser = await launchBrowser();
   const context = await browser.newContext(options);
   const page = await context.newPage();
@@ -59,6 +63,7 @@ export async function openPanelPage(url: string, options: PanelPageOptions = {})
       });
     }
   });
+  await prepare(page);
   await page.goto(url);
   const heard = (): Promise<Heard> => page.evaluate(() => Reflect.get(globalThis, "heard"));
   return {

@@ -33,7 +33,7 @@ const HEADERS = new Set([
   ...["allow", "vary", "content-disposition", "content-security-policy", "referrer-policy", "x-accel-buffering"],
   ...["access-control-allow-origin", "access-control-allow-credentials", "access-control-expose-headers"],
   ...["access-control-allow-methods", "access-control-allow-headers", "access-control-max-age"],
-  ...["connection", "keep-alive", "date", "transfer-encoding"],
+  ...["connection", "keep-alive", "date", "transfer-encoding", "etag"],
 ]);
 
 /** Statuses that node answers by itself, before livetail hears of a request. */

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { StoreCases, StoreHarness } from "./harness.js";
-import { birth, claimBy, claimRequest, laterThanNow, lines, owned, read, unique, until } from "./scene.js";
+import { birth, claimBy, claimRequest, joined, laterThanNow, lines, owned, read, unique, until } from "./scene.js";
 
 /** Three runs, each created later than the one before. */
 async function threeRuns(harness: StoreHarness) {
@@ -51,6 +51,7 @@ export const catalogueCases: StoreCases = {
           owner_url: owner.owner?.url,
           attempt: 1,
           total_count: 0,
+          cost: { calls: 0, errors: 0, cost_usd: 0, unpriced_calls: 0 },
           error: null,
           error_code: null,
           created_at: new Date(run.createdAt).toISOString(),
@@ -96,6 +97,40 @@ export const catalogueCases: StoreCases = {
         expect(await listed({ subjectId: "a", operation: "import", status: "running" })).toEqual([first.runId]);
         expect(await listed({ subjectId: "b", status: "running" })).toEqual([]);
         expect(await listed({ operation: "import", limit: 1 })).toEqual([third.runId]);
+      },
+    },
+    {
+      title: "lists the open runs, those of a subject or parent too, and ended ones no more",
+      async run(harness) {
+        const [first, second, third] = await threeRuns(harness);
+        const listed = async (request: Partial<Parameters<typeof harness.store.list>[0]>) =>
+          (await harness.store.list({ limit: 10, status: "open", ...request })).map((run) => run.run_id);
+        await first.write([], { start: true });
+        expect(await listed({})).toEqual([third.runId, second.runId, first.runId]);
+        expect(await listed({ limit: 1 })).toEqual([third.runId]);
+        await third.end();
+        expect(await listed({})).toEqual([second.runId, first.runId]);
+        expect(await listed({ subjectId: "a", operation: "import" })).toEqual([first.runId]);
+        expect(await listed({ parentId: first.runId })).toEqual([]);
+        await second.release();
+        expect(await listed({ subjectId: "a" })).toEqual([second.runId, first.runId]);
+      },
+    },
+    {
+      title: "lists what a run has cost so far, of all its producers, and knows it when the run is gone",
+      async run(harness) {
+        const owner = await owned(harness);
+        const tally = (n: number) => JSON.stringify({ b: { a: { c: 2, e: 1, u: 1, n }, b: { c: 1, n: 1 } } });
+        const cost = (nano: number, producers: number) => ({
+          cost: { calls: 3 * producers, errors: producers, cost_usd: nano / 1e9, unpriced_calls: producers },
+        });
+        await owner.write(lines(1), { totals: tally(2_000_000) });
+        expect(await harness.store.list({ limit: 1 })).toMatchObject([cost(2_000_001, 1)]);
+        await joined(harness, owner.runId).write(lines(1), { totals: tally(500) });
+        expect(await harness.store.list({ limit: 1 })).toMatchObject([cost(2_000_502, 2)]);
+        await owner.end({ totals: tally(4_000_000) });
+        await harness.lose(owner.runId);
+        expect(await harness.store.readSummary(owner.runId)).toMatchObject(cost(4_000_502, 2));
       },
     },
     {
