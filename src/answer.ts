@@ -28,7 +28,11 @@ export function emptyAnswer(status: number, headers: Record<string, string> = {}
 }
 
 /** When to ask again after a refusal that passes, in seconds. */
-const RETRY_AFTER: Partial<Record<ErrorCode, string>> = { TOO_MANY_VIEWERS: "5", STORE_UNAVAILABLE: "1" };
+const RETRY_AFTER: Partial<Record<ErrorCode, string>> = {
+  TOO_MANY_VIEWERS: "5",
+  TOO_MANY_OPERATIONS: "5",
+  STORE_UNAVAILABLE: "1",
+};
 
 /** An error as `application/problem+json`. `status` replaces the table's. */
 export function problemAnswer(

@@ -13,6 +13,7 @@ export const ERRORS = {
   METHOD_NOT_ALLOWED: [405, "This method is not allowed here."],
   RUN_NOT_COMPLETED: [409, "The run has not completed."],
   TOO_MANY_VIEWERS: [429, "Too many viewers are attached."],
+  TOO_MANY_OPERATIONS: [429, "Too many operations wait already."],
   STORE_UNAVAILABLE: [503, "The store cannot be reached."],
   RUN_ENDED: [0, "The run has ended; nothing more can be written to it."],
   FENCED: [0, "Another owner has taken the run over."],

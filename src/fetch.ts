@@ -1,6 +1,6 @@
 /** The handler's WHATWG face: a Request in, a Response out, for whatever speaks fetch. */
 import { problemAnswer } from "./answer.js";
-import { isLiveBody, type LiveBody } from "./exchange.js";
+import { type HandlerResponse, isLiveBody, type LiveBody } from "./exchange.js";
 import type { Handler } from "./handler.js";
 import { belowMount, mountPath } from "./mount.js";
 
@@ -58,7 +58,11 @@ export async function serveFetch(
             return request.signal;
           },
         });
-  const { status, headers, body } = answer;
+  return responseOf(answer, request);
+}
+
+/** An answer as a Response to `request`. */
+export function responseOf({ status, headers, body }: HandlerResponse, request: Request): Response {
   if (isLiveBody(body)) return new Response(liveStream(body, request.signal), { status, headers });
   if (body === null) return new Response(null, { status, headers });
   const bytes = typeof body === "string" ? encoder.encode(body) : new Uint8Array(body);

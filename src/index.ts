@@ -12,6 +12,7 @@
  * Beside it: owner.ts renews leases and finds lost owners; livetail.ts wires a process together.
  */
 export type { Action, Authorize, AuthorizeAnswer, AuthorizeRequest, CorsOptions } from "./access.js";
+export { type BulkOptions, type BulkOutcome, runBulk } from "./bulk.js";
 export type { Clock } from "./clock.js";
 export { type ErrorCode, isLivetailError, LivetailError } from "./errors.js";
 export { createFetchHandler } from "./fetch.js";

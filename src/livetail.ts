@@ -22,6 +22,7 @@ import { isRunId, type LayerStatus, type OwnerInfo } from "./protocol.js";
 import { randomId } from "./random-id.js";
 import { createReader, type Reader } from "./reader.js";
 import { Run, type RunOptions } from "./run.js";
+import { newRunId } from "./run-id.js";
 import { parseRunRef, RUN_VARIABLE, type RunRef } from "./run-ref.js";
 import { ownerState } from "./run-state.js";
 import { createLineEncoder } from "./serialize.js";
@@ -80,13 +81,6 @@ export interface Livetail {
    * waits, and frees what was made. Resolves when the store has it, at most after `endTimeoutMs`; never rejects.
    */
   close(): Promise<void>;
-}
-
-const SLUG_LENGTH = 90;
-
-function newRunId(operation: string): string {
-  const slug = operation.replace(/[^A-Za-z0-9._-]+/g, "-").slice(0, SLUG_LENGTH);
-  return `op_${slug || "run"}_${randomId(24)}`;
 }
 
 function refOf(text: string): RunRef {

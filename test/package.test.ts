@@ -45,7 +45,15 @@ beforeAll(async () => {
   const { filename } = JSON.parse(packed.toString())[0];
   execFileSync("tar", ["-xzf", join(project, filename), "-C", installed, "--strip-components", "1"]);
   mkdirSync(join(project, "node_modules", "@types"));
-  for (const name of ["zod", "eventsource-parser", "ioredis", "fastify", "winston-transport", "@types/node"]) {
+  for (const name of [
+    "zod",
+    "eventsource-parser",
+    "ioredis",
+    "fastify",
+    "winston-transport",
+    "@types/express",
+    "@types/node",
+  ]) {
     symlinkSync(join(ROOT, "node_modules", name), join(project, "node_modules", name));
   }
 }, 180_000);

@@ -1,8 +1,17 @@
 /** The face to Express 5: `app.use("/operations", createExpressHandler(livetail))`. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { NextFunction, Request, Response } from "express";
 import type { Handler } from "../handler.js";
 import { defaultLivetail } from "../livetail.js";
-import { serveNode } from "./node.js";
+import {
+  createOperationRoutes,
+  type OperationOptions,
+  type OperationRoutes,
+  type OperationRoutesOptions,
+  requestFor,
+} from "../operation-routes.js";
+import type { Run } from "../run.js";
+import { sendNode, serveNode, watchNode } from "./node.js";
 
 /** What of an Express request is read; an Express `RequestHandler` is one of these. */
 export type ExpressHandler = (
@@ -25,5 +34,37 @@ export function createExpressHandler(livetail?: { handler: Handler }): ExpressHa
       url: req.originalUrl,
       raw: req,
     });
+  };
+}
+
+/** A request of Express 5. */
+type ExpressRequest = Request<Record<string, string>>;
+
+type ExpressRoute = (req: ExpressRequest, res: Response, next: NextFunction) => unknown;
+
+/** Operations as Express routes. */
+export interface ExpressOperations extends Pick<OperationRoutes, "drain"> {
+  /** A route that answers 202 with the addresses of a run, in which `work` goes on; what it returns is the result. */
+  operation(
+    name: string,
+    work: (run: Run, req: ExpressRequest) => unknown,
+    options?: OperationOptions<ExpressRequest>,
+  ): ExpressRoute;
+  /** A route that answers as `handler` does, with an `X-Run-Id`, and can be watched meanwhile. */
+  synchronous(name: string, handler: ExpressRoute, options?: OperationOptions<ExpressRequest>): ExpressRoute;
+}
+
+/** Makes the routes of slow endpoints: `app.post("/import", operation("import", (run, req) => …))`. */
+export function createExpressOperations(options?: OperationRoutesOptions): ExpressOperations {
+  const routes = createOperationRoutes(options);
+  return {
+    operation: (name, work, how) => (req, res, next) => {
+      const header = (field: string) => req.headers[field]?.toString();
+      const request = { ...requestFor(name, req, how), header, work: (run: Run) => work(run, req) };
+      routes.accept(request).then((answer) => sendNode(req, res, answer), next);
+    },
+    synchronous: (name, handler, how) => (req, res, next) =>
+      watchNode(routes.watch(requestFor(name, req, how)), res, () => handler(req, res, next)),
+    drain: routes.drain,
   };
 }

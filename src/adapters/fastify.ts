@@ -3,7 +3,15 @@ import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from "fastif
 import { isLiveBody } from "../exchange.js";
 import type { Handler } from "../handler.js";
 import { defaultLivetail } from "../livetail.js";
-import { sendNode, serveNode } from "./node.js";
+import {
+  createOperationRoutes,
+  type OperationOptions,
+  type OperationRoutes,
+  type OperationRoutesOptions,
+  requestFor,
+} from "../operation-routes.js";
+import type { Run } from "../run.js";
+import { sendNode, serveNode, watchNode } from "./node.js";
 
 /** What the plugin is registered with, beside Fastify's own `prefix` and `logLevel`. */
 export interface LivetailFastifyOptions {
@@ -58,3 +66,39 @@ export const livetailFastify: FastifyPluginCallback<LivetailFastifyOptions> = (
   });
   done();
 };
+
+type FastifyHandler = (request: FastifyRequest, reply: FastifyReply) => unknown;
+
+/** Operations as Fastify routes. */
+export interface FastifyOperations extends Pick<OperationRoutes, "drain"> {
+  /** A route that answers 202 with the addresses of a run, in which `work` goes on; what it returns is the result. */
+  operation(
+    name: string,
+    work: (run: Run, request: FastifyRequest) => unknown,
+    options?: OperationOptions<FastifyRequest>,
+  ): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
+  /** A route that answers as `handler` does, with an `X-Run-Id`, and can be watched meanwhile. */
+  synchronous(name: string, handler: FastifyHandler, options?: OperationOptions<FastifyRequest>): FastifyHandler;
+}
+
+/** Makes the routes of slow endpoints: `app.post("/import", operation("import", (run, request) => …))`. */
+export function createFastifyOperations(options?: OperationRoutesOptions): FastifyOperations {
+  const routes = createOperationRoutes(options);
+  return {
+    operation: (name, work, how) => async (request, reply) => {
+      const header = (field: string) => request.headers[field]?.toString();
+      const { status, headers, body } = await routes.accept({
+        ...requestFor(name, request, how),
+        header,
+        work: (run) => work(run, request),
+      });
+      return reply.code(status).headers(headers).send(body);
+    },
+    synchronous: (name, handler, how) => (request, reply) => {
+      const watched = routes.watch(requestFor(name, request, how));
+      reply.header("X-Run-Id", watched.run.id);
+      return watchNode(watched, reply.raw, () => handler(request, reply));
+    },
+    drain: routes.drain,
+  };
+}

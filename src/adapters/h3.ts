@@ -1,9 +1,17 @@
 /** The face to h3 2: `app.all("/operations/**", createH3Handler(livetail))`. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { isStreamed, serveFetch } from "../fetch.js";
+import { isStreamed, responseOf, serveFetch } from "../fetch.js";
 import type { Handler } from "../handler.js";
 import { defaultLivetail } from "../livetail.js";
 import { matchedMount } from "../mount.js";
+import {
+  createOperationRoutes,
+  type OperationOptions,
+  type OperationRoutes,
+  type OperationRoutesOptions,
+  requestFor,
+} from "../operation-routes.js";
+import type { Run } from "../run.js";
 import { limitKeepAlive } from "./node.js";
 
 /** What of an h3 event is read; an h3 `EventHandler` takes one. */
@@ -11,6 +19,7 @@ export interface H3Event {
   /** On Node with Node's own objects. */
   readonly req: Request & { readonly runtime?: { readonly node?: { readonly req: unknown; readonly res?: unknown } } };
   readonly url: URL;
+  readonly res: { readonly status?: number | undefined; readonly headers: Headers };
   readonly context: { readonly matchedRoute?: { readonly route?: string } };
 }
 
@@ -31,5 +40,41 @@ export function createH3Handler(livetail?: { handler: Handler }): (event: H3Even
     const { req, res } = event.req.runtime?.node ?? {};
     if (res) limitKeepAlive(req as IncomingMessage, res as ServerResponse, isStreamed(response));
     return response;
+  };
+}
+
+/** Operations as h3 routes. */
+export interface H3Operations extends Pick<OperationRoutes, "drain"> {
+  /** A route that answers 202 with the addresses of a run, in which `work` goes on; what it returns is the result. */
+  operation<Event extends H3Event>(
+    name: string,
+    work: (run: Run, event: Event) => unknown,
+    options?: OperationOptions<Event>,
+  ): (event: Event) => Promise<Response>;
+  /** A route that answers as `handler` does, with an `X-Run-Id`, and can be watched meanwhile. */
+  synchronous<Event extends H3Event, T>(
+    name: string,
+    handler: (event: Event) => T | Promise<T>,
+    options?: OperationOptions<Event>,
+  ): (event: Event) => Promise<T>;
+}
+
+/** Makes the routes of slow endpoints: `app.post("/import", operation("import", (run, event) => …))`. */
+export function createH3Operations(options?: OperationRoutesOptions): H3Operations {
+  const routes = createOperationRoutes(options);
+  return {
+    operation: (name, work, how) => async (event) => {
+      const header = (field: string) => event.req.headers.get(field) ?? undefined;
+      const request = { ...requestFor(name, event, how), header, work: (run: Run) => work(run, event) };
+      return responseOf(await routes.accept(request), event.req);
+    },
+    synchronous: (name, handler, how) => async (event) => {
+      const { run, within, ended } = routes.watch(requestFor(name, event, how));
+      event.res.headers.set("X-Run-Id", run.id);
+      const answer = await within(() => handler(event));
+      ended(answer instanceof Response ? answer.status : (event.res.status ?? 200));
+      return answer;
+    },
+    drain: routes.drain,
   };
 }

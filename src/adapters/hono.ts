@@ -1,9 +1,17 @@
 /** The face to Hono 4: `app.all("/operations/*", createHonoHandler(livetail))`. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { isStreamed, serveFetch } from "../fetch.js";
+import { isStreamed, responseOf, serveFetch } from "../fetch.js";
 import type { Handler } from "../handler.js";
 import { defaultLivetail } from "../livetail.js";
 import { matchedMount } from "../mount.js";
+import {
+  createOperationRoutes,
+  type OperationOptions,
+  type OperationRoutes,
+  type OperationRoutesOptions,
+  requestFor,
+} from "../operation-routes.js";
+import type { Run } from "../run.js";
 import { limitKeepAlive } from "./node.js";
 
 /** What of a Hono context is read; a Hono `Handler` takes one. */
@@ -27,5 +35,44 @@ export function createHonoHandler(livetail?: { handler: Handler }): (c: HonoCont
     const { incoming, outgoing } = (c.env ?? {}) as { incoming?: IncomingMessage; outgoing?: ServerResponse };
     if (incoming && outgoing) limitKeepAlive(incoming, outgoing, isStreamed(response));
     return response;
+  };
+}
+
+/** Operations as Hono routes. */
+export interface HonoOperations extends Pick<OperationRoutes, "drain"> {
+  /** A route that answers 202 with the addresses of a run, in which `work` goes on; what it returns is the result. */
+  operation<Context extends HonoContext>(
+    name: string,
+    work: (run: Run, c: Context) => unknown,
+    options?: OperationOptions<Context>,
+  ): (c: Context) => Promise<Response>;
+  /** A route that answers as `handler` does, with an `X-Run-Id`, and can be watched meanwhile. */
+  synchronous<Context extends HonoContext>(
+    name: string,
+    handler: (c: Context) => Response | Promise<Response>,
+    options?: OperationOptions<Context>,
+  ): (c: Context) => Promise<Response>;
+}
+
+/** Makes the routes of slow endpoints: `app.post("/import", operation("import", (run, c) => …))`. */
+export function createHonoOperations(options?: OperationRoutesOptions): HonoOperations {
+  const routes = createOperationRoutes(options);
+  return {
+    operation: (name, work, how) => async (c) => {
+      const { raw } = c.req;
+      const header = (field: string) => raw.headers.get(field) ?? undefined;
+      const request = { ...requestFor(name, c, how), header, work: (run: Run) => work(run, c) };
+      return responseOf(await routes.accept(request), raw);
+    },
+    synchronous: (name, handler, how) => async (c) => {
+      const { run, within, ended } = routes.watch(requestFor(name, c, how));
+      const response = await within(() => handler(c));
+      ended(response.status);
+      // One that somebody fetched has headers that cannot be changed.
+      const named = new Response(response.body, response);
+      named.headers.set("X-Run-Id", run.id);
+      return named;
+    },
+    drain: routes.drain,
   };
 }

@@ -4,7 +4,15 @@ import { isLiveBody } from "../exchange.js";
 import type { Handler } from "../handler.js";
 import { defaultLivetail } from "../livetail.js";
 import { belowMount, mountPath } from "../mount.js";
-import { sendNode, serveNode } from "./node.js";
+import {
+  createOperationRoutes,
+  type OperationOptions,
+  type OperationRoutes,
+  type OperationRoutesOptions,
+  requestFor,
+} from "../operation-routes.js";
+import type { Run } from "../run.js";
+import { sendNode, serveNode, watchNode } from "./node.js";
 
 /** What of a Koa context is used; a Koa `Middleware` takes one. */
 export interface KoaContext {
@@ -15,7 +23,7 @@ export interface KoaContext {
   readonly originalUrl: string;
   status: number;
   body: unknown;
-  respond?: boolean;
+  respond?: boolean | undefined;
   set(headers: Record<string, string>): void;
 }
 
@@ -54,5 +62,39 @@ export function createKoaHandler(
         done();
       });
     });
+  };
+}
+
+/** Operations as Koa middlewares. */
+export interface KoaOperations extends Pick<OperationRoutes, "drain"> {
+  /** Answers 202 with the addresses of a run, in which `work` goes on; what it returns is the result. */
+  operation<Context extends KoaContext>(
+    name: string,
+    work: (run: Run, ctx: Context) => unknown,
+    options?: OperationOptions<Context>,
+  ): (ctx: Context) => Promise<void>;
+  /** Answers as `handler` does, with an `X-Run-Id`, and can be watched meanwhile. */
+  synchronous<Context extends KoaContext>(
+    name: string,
+    handler: (ctx: Context, next: () => Promise<unknown>) => unknown,
+    options?: OperationOptions<Context>,
+  ): (ctx: Context, next: () => Promise<unknown>) => unknown;
+}
+
+/** Makes the routes of slow endpoints: `router.post("/import", operation("import", (run, ctx) => …))`. */
+export function createKoaOperations(options?: OperationRoutesOptions): KoaOperations {
+  const routes = createOperationRoutes(options);
+  return {
+    operation: (name, work, how) => async (ctx) => {
+      const header = (field: string) => ctx.req.headers[field]?.toString();
+      const request = { ...requestFor(name, ctx, how), header, work: (run: Run) => work(run, ctx) };
+      const { status, headers, body } = await routes.accept(request);
+      ctx.set(headers);
+      ctx.body = body;
+      ctx.status = status;
+    },
+    synchronous: (name, handler, how) => (ctx, next) =>
+      watchNode(routes.watch(requestFor(name, ctx, how)), ctx.res, () => handler(ctx, next)),
+    drain: routes.drain,
   };
 }

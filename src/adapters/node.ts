@@ -9,6 +9,7 @@ import { type HandlerRequest, type HandlerResponse, isLiveBody, type LiveBody } 
 import type { Handler } from "../handler.js";
 import { defaultLivetail } from "../livetail.js";
 import { belowMount, mountPath } from "../mount.js";
+import type { WatchedRequest } from "../operation-routes.js";
 
 /** What `node:http`, connect and the like call. `next` is for whatever lies outside the mount. */
 export type NodeHandler = (req: IncomingMessage, res: ServerResponse, next?: () => void) => void;
@@ -24,6 +25,9 @@ export interface NodePlace {
   /** The framework's own request object, for `authorize`. */
   raw: unknown;
 }
+
+/** What servers log for a caller that left before its answer. */
+const CALLER_LEFT = 499;
 
 /** How long a viewer may take nothing of what is left to send after the end of a body, in milliseconds. */
 const STUCK_MS = 30_000;
@@ -89,6 +93,13 @@ export function serveNode(
 export function limitKeepAlive(req: IncomingMessage, res: ServerResponse, isStream: boolean): void {
   const { server } = req.socket as { server?: { listening?: boolean } };
   if (isStream || server?.listening === false) res.shouldKeepAlive = false;
+}
+
+/** Calls the handler of a request that has a run beside it, which ends with the answer; names the run in `X-Run-Id`. */
+export function watchNode<T>({ run, within, ended }: WatchedRequest, res: ServerResponse, handle: () => T): T {
+  res.setHeader("X-Run-Id", run.id);
+  res.once("close", () => ended(res.writableFinished ? res.statusCode : CALLER_LEFT));
+  return within(handle);
 }
 
 /** Writes an answer: text and bytes with their length in one `end()`, a live body by attaching the connection to it. */
