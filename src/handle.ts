@@ -7,8 +7,7 @@ import { type Bindable, bindRun, type CallSink, type CurrentRun, type LogSink } 
 import { createTotals, type Totals } from "./cost.js";
 import type { Deadlines } from "./deadlines.js";
 import { LivetailError } from "./errors.js";
-import type { LayerChange } from "./layers.js";
-import { toLayerStatus } from "./layers.js";
+import { type LayerChange, type LayerEvent, layerEvent, toLayerStatus } from "./layers.js";
 import { StructuredLogger } from "./logger.js";
 import type { LeaseHolder, Owner } from "./owner.js";
 import { plainText } from "./plain-text.js";
@@ -139,11 +138,21 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
     }
   }
 
-  /** Logs a line that somebody printed (`stream`: where to): a JSON object is kept as a structured line. */
+  /**
+   * Logs a line that somebody printed (`stream`: where to): a JSON object is kept as a structured line, and its
+   * `layer_start`, `layer_complete`, `layer_error` or `layer_skip` sets the layer, too.
+   */
   logOutput(line: string, stream?: "stdout" | "stderr"): void {
     const { encoder } = this.host;
     const text = typeof line === "string" ? line : encoder.words(line, MAX_MESSAGE_LENGTH);
-    this.writer.push(encoder.text(text, stream, (fields) => this.totals.count(fields)));
+    let told: LayerEvent | undefined;
+    const made = encoder.text(text, stream, (fields) => {
+      this.totals.count(fields);
+      told = layerEvent(fields);
+    });
+    this.writer.push(made);
+    // After its line, as a logger does it.
+    if (told !== undefined) this.layer(told.name, told.status, told.message, told.metadata);
   }
 
   /** Sets the status of a layer; `metadata.current` and `metadata.total` are its progress. Never throws. */

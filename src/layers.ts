@@ -42,6 +42,50 @@ export function toLayerStatus(written: unknown): LayerStatus {
   return (typeof written === "string" && Object.hasOwn(STATUSES, written) && STATUSES[written]) || "running";
 }
 
+/** What a line's event says of a layer. */
+export interface LayerEvent {
+  name: string;
+  status: LayerStatus;
+  message?: string;
+  metadata: Record<string, unknown>;
+}
+
+const EVENT_PREFIX = "layer_";
+/** What the ends of events mean, besides the words for a status. */
+const EVENT_STATUSES: Record<string, LayerStatus> = {
+  ...STATUSES,
+  start: "running",
+  progress: "running",
+  skip: "skipped",
+};
+
+/**
+ * What the fields of a line say of a layer, by its event: `layer_start`, `layer_complete`, `layer_error`,
+ * `layer_skip`, or such with the word for a status. Undefined for any other line.
+ */
+export function layerEvent(fields: Record<string, unknown>): LayerEvent | undefined {
+  const { event, layer, layer_name, error, message, current, total } = fields;
+  if (typeof event !== "string" || !event.startsWith(EVENT_PREFIX)) return undefined;
+  const kind = event.slice(EVENT_PREFIX.length);
+  // Some number their layers, and name them beside it.
+  const name = typeof layer === "string" ? layer : (layer_name ?? layer);
+  if (!Object.hasOwn(EVENT_STATUSES, kind) || (typeof name !== "string" && typeof name !== "number")) return undefined;
+  const metadata = isObject(fields.metadata) ? fields.metadata : {};
+  const reason = fields.reason ?? metadata.reason;
+  const said = [error, isObject(error) && error.message, reason, message].find((each) => typeof each === "string");
+  const progress = { ...(current === undefined ? {} : { current }), ...(total === undefined ? {} : { total }) };
+  return {
+    name: String(name),
+    status: EVENT_STATUSES[kind] as LayerStatus,
+    ...(typeof said === "string" ? { message: said } : {}),
+    metadata: { ...metadata, ...progress },
+  };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** Notes a change, folding it into one of the same layer that waits already. */
 export function noteChange(changes: LayerChanges, name: string, change: LayerChange): void {
   const waiting = changes.get(name);

@@ -112,6 +112,11 @@ export class Run extends Handle implements LeaseHolder {
     super.log(value, metadata);
   }
 
+  override logOutput(line: string, stream?: "stdout" | "stderr"): void {
+    this.#markStarted();
+    super.logOutput(line, stream);
+  }
+
   override layer(name: string, status: LayerStatus, message?: string, metadata?: LayerMetadata): void {
     this.#markStarted();
     super.layer(name, status, message, metadata);

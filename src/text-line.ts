@@ -62,6 +62,9 @@ export function timeOf(value: unknown): string | undefined {
 }
 
 const STAMPED = new RegExp(`^(${DAY}[T ]${CLOCK}(?:[.,]\\d{1,9})?(?:${ZONE})?) {1,4}\\[([A-Za-z]{3,11})\\] {0,4}`);
+/** As Python's logging prints by its tutorial's format and by its own: a name of up to 128 characters, and the level. */
+const DASHED = new RegExp(`^(${DAY}[T ]${CLOCK}(?:[.,]\\d{1,9})?) - ([\\w.-]{1,128}) - ([A-Z]{4,8}) - `);
+const BASIC = /^(DEBUG|INFO|WARNING|ERROR|CRITICAL):([\w.-]{1,128}):/;
 const MODULE = /^([A-Za-z_][\w.\-/]{0,127}): /;
 const LEVELLED = /^\[([A-Za-z]{3,11})\]\s{0,4}/;
 const COMPONENT = /^[A-Za-z][\w .-]{0,63}$/;
@@ -80,9 +83,10 @@ export function readText(text: string): TextLine {
   return line;
 }
 
-/** `2026-01-14 10:22:33 [INFO] module.name: message`, `[ERROR] message` */
+/** `2026-01-14 10:22:33 [INFO] module.name: message`, `[ERROR] message`, and the formats of Python's logging */
 function readStamp(line: TextLine): void {
   const plain = skipColour(line.message);
+  if (readPythonStamp(line, plain)) return;
   const stamped = STAMPED.exec(plain.slice(0, 80));
   const match = stamped ?? LEVELLED.exec(plain.slice(0, 20));
   if (match === null) return;
@@ -101,6 +105,24 @@ function readStamp(line: TextLine): void {
   }
   // A text that says nothing else is its own message.
   if (rest.trim() !== "") line.message = rest;
+}
+
+/** `2026-01-14 10:22:33,123 - module.name - INFO - message`, `INFO:module.name:message` */
+function readPythonStamp(line: TextLine, plain: string): boolean {
+  const head = plain.slice(0, 190);
+  const basic = BASIC.exec(head);
+  const [whole = "", time, module, word] =
+    basic === null ? (DASHED.exec(head) ?? []) : [basic[0], "", basic[2], basic[1]];
+  const level = levelOf(word);
+  if (module === undefined || level === undefined) return false;
+  line.level = level;
+  line.module = module;
+  const timestamp = timeOf(time);
+  if (timestamp !== undefined) line.timestamp = timestamp;
+  const rest = plain.slice(whole.length);
+  // As above.
+  if (plain === line.message && rest.trim() !== "") line.message = rest;
+  return true;
 }
 
 /** The text after the colour codes (`ESC [ … m`) that it begins with. */

@@ -1,7 +1,9 @@
+import { spawn } from "node:child_process";
 import { PassThrough, Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { type ChildOutputSink, captureOutput } from "../src/capture/child-process.js";
 import { settle } from "./support/hand-clock.js";
+import { until } from "./support/until.js";
 
 /** A sink whose lines wait until the test stores them. */
 function createSink(): ChildOutputSink & { lines: string[]; store(): void } {
@@ -88,6 +90,39 @@ describe("the capture of a child's output", () => {
       await settle();
     }
     expect(sink.lines).toHaveLength(60_000);
+  });
+
+  it("takes no more of 100 MB without a newline than may wait, and all of it in the end", async () => {
+    const program = `const mb = Buffer.alloc(1_000_000, "x"); let left = 100;
+      (function print() { if (left-- > 0) process.stdout.write(mb, print); })();`;
+    const child = spawn(process.execPath, ["-e", program]);
+    let [length, waiting] = [0, 0];
+    let stored = (): void => {};
+    const captured = captureOutput(child, {
+      logOutput(line) {
+        length += line.length;
+        waiting += 1;
+      },
+      get waitingLines() {
+        return waiting;
+      },
+      flush: () =>
+        new Promise((resolve) => {
+          stored = resolve;
+        }),
+    });
+    await until(() => length > 4_194_304, "what may wait");
+    // The child is held up by its pipe: as much as it could print meanwhile stays there.
+    await settle();
+    expect(length).toBeLessThan(4_300_000);
+    expect(child.exitCode).toBeNull();
+    const storing = setInterval(() => {
+      waiting = 0;
+      stored();
+    }, 1);
+    await captured;
+    clearInterval(storing);
+    expect(length).toBe(100_000_000);
   });
 
   it("hands every chunk on before its lines, and reads no further until it was taken", async () => {

@@ -21,6 +21,8 @@ export interface CaptureOptions {
   onChunk?: (chunk: Uint8Array, stream: "stdout" | "stderr") => void | Promise<void>;
   /** The pipes are paused while more lines than this wait. Default 5,000. */
   maxWaitingLines?: number;
+  /** The same of lines as long as this together, in UTF-16 units. Default 4,194,304. */
+  maxWaitingLength?: number;
 }
 
 /** The pipes of a child process, or of a worker thread that was made with `stdout: true` and `stderr: true`. */
@@ -38,12 +40,18 @@ export async function captureOutput(
   sink: ChildOutputSink,
   options: CaptureOptions = {},
 ): Promise<void> {
-  const { onChunk, maxWaitingLines = 5000 } = options;
+  const { onChunk, maxWaitingLines = 5000, maxWaitingLength = 4_194_304 } = options;
+  /** How long the lines are, together, that may wait. */
+  let waiting = 0;
 
   const log = async (lines: Iterable<string>, stream: "stdout" | "stderr"): Promise<void> => {
     for (const line of lines) {
+      if (sink.waitingLines === 0) waiting = 0;
       sink.logOutput(line, stream);
-      if (sink.waitingLines > maxWaitingLines) await sink.flush();
+      waiting += line.length;
+      if (sink.waitingLines <= maxWaitingLines && waiting <= maxWaitingLength) continue;
+      await sink.flush();
+      waiting = 0;
     }
   };
 

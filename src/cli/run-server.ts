@@ -1,6 +1,6 @@
 /** The little server that shows one run on this machine. */
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createNodeHandler } from "../adapters/node.js";
 import type { Clock } from "../clock.js";
@@ -39,7 +39,13 @@ export async function startRunServer(
   clock: Clock,
 ): Promise<RunServer> {
   const audience = countAudience(livetail.handler, runId, clock.now);
-  const server = createServer(createNodeHandler(audience, { mount: MOUNT }));
+  const serve = createNodeHandler(audience, { mount: MOUNT });
+  const answering = new Set<ServerResponse>();
+  const server = createServer((request, response) => {
+    answering.add(response);
+    response.once("close", () => answering.delete(response));
+    serve(request, response);
+  });
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
   const { port: listening } = server.address() as AddressInfo;
@@ -56,8 +62,13 @@ export async function startRunServer(
     async close() {
       audience.handler.closeViewers();
       const closed = once(server, "close");
+      const cancel = clock.after(CUT_MS, () => {
+        server.close();
+        server.closeAllConnections();
+      });
+      // `server.close()` would cut an answer whose last bytes still wait for their reader.
+      await Promise.race([closed, Promise.all([...answering].map((response) => once(response, "close")))]);
       server.close();
-      const cancel = clock.after(CUT_MS, () => server.closeAllConnections());
       await closed;
       cancel();
     },
