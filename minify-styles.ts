@@ -8,9 +8,11 @@ export const minifyStyles: Plugin = {
   setup(build) {
     build.onLoad({ filter: /(?:panel|runs)[\\/](?:.*style|theme)\.ts$/ }, async ({ path }) => {
       const source = await readFile(path, "utf8");
-      const [sheet = "", text = ""] = /`([^`]*)`/.exec(source) ?? [];
+      const [, sheet = "", text = ""] = /= (`([^`]*)`)/.exec(source) ?? [];
       const { code } = await transform(text, { loader: "css", minify: true });
-      return { contents: source.replace(sheet, () => JSON.stringify(code.trim())), loader: "ts" };
+      // In the values of custom properties it leaves spaces where they are.
+      const sheetText = JSON.stringify(code.trim().replaceAll(/([,:]) /g, "$1"));
+      return { contents: source.replace(sheet, () => sheetText), loader: "ts" };
     });
   },
 };

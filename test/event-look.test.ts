@@ -7,26 +7,28 @@ describe("the look of an event", () => {
     ["layer_skip", "layer"],
     ["phase_complete", "phase"],
     ["subphase_error", "subphase"],
-    ["llm_call_fallback", "llm_call"],
-    ["decision_point", "decision_point"],
-    ["validation_result", "validation_result"],
-    ["retry_attempt", "retry_attempt"],
+    ["llm_call_fallback", "llm"],
+    ["decision_point", "decision"],
+    ["validation_result", "validation"],
+    ["retry_attempt", "retry"],
     ["ingest_page", "ingest"],
     ["fetch_done", "fetch"],
     ["scoring_batch", "scoring"],
-    ["job_scored", "job_scored"],
+    ["job_scored", "job"],
     ["search_run", "search"],
     ["source_read", "source"],
-    ["cache_hit", "cache_hit"],
+    ["cache_hit", "cache"],
     ["annotation_added", "annotation"],
     ["outreach_sent", "outreach"],
-    ["log_gap", "log_gap"],
+    ["log_gap", "log"],
     ["owner_lost", "owner"],
-    ["my_own", "other"],
-    [undefined, "text"],
+    ["my_own", "my"],
+    ["__proto__", ""],
+    ["constructor", "constructor"],
+    [undefined, ""],
   ])("of %s is that of %s", (event, family) => {
     expect(familyOf(event)).toBe(family);
-    expect(iconOf(event) === "").toBe(event === undefined);
+    expect(iconOf(event)).toMatch(event === undefined ? /^$/ : /^.$/u);
   });
 
   it("is green for the Claude CLI, amber for LangChain, and another for other backends", () => {

@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { earlierLines, LineRows, positionOf } from "../src/panel/line-rows.js";
+import { createLineRows, earlierLines, positionOf } from "../src/panel/line-rows.js";
 import { logEntry } from "./support/log-entry.js";
 
 function keeping(maxLines: number) {
   const dropped: number[] = [];
-  const rows = new LineRows(maxLines, ({ index }) => dropped.push(index));
+  const rows = createLineRows(maxLines, ({ index }) => dropped.push(index));
   const add = (from: number, count: number, message?: string) => {
     for (let index = from; index < from + count; index++) rows.line(logEntry(index, message));
     return rows.trim();
   };
-  return { rows, dropped, add, notes: () => rows.rows.filter(({ entry }) => entry === null).map(({ note }) => note) };
+  return { rows, dropped, add, notes: () => rows.rows.filter(({ entry }) => !entry).map(({ note }) => note) };
 }
 
 describe("the rows of a list", () => {
@@ -57,14 +57,12 @@ describe("the rows of a list", () => {
     expect(dropped).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
 
-  it("are found by their index and by the order in which they came", () => {
+  it("are found by the order in which they came", () => {
     const { rows, add } = keeping(100);
     rows.note("gap", 0, 500);
     add(500, 5);
-    expect(positionOf(rows.rows, "index", 0)).toBe(0);
-    expect(positionOf(rows.rows, "index", 502)).toBe(3);
-    expect(positionOf(rows.rows, "index", 900)).toBe(6);
-    expect(positionOf(rows.rows, "seq", rows.rows[4]?.seq ?? -1)).toBe(4);
+    expect(rows.rows.map(({ seq }) => positionOf(rows.rows, seq))).toEqual([0, 1, 2, 3, 4, 5]);
+    expect([positionOf(rows.rows, -1), positionOf(rows.rows, Infinity)]).toEqual([0, 6]);
   });
 });
 
@@ -76,8 +74,8 @@ describe("the note of lines that are missing", () => {
       "12,345 earlier lines are not kept",
     ]);
     expect([1, 2].map((count) => earlierLines(count, true))).toEqual([
-      "1 earlier line was lost",
-      "2 earlier lines were lost",
+      "1 earlier line is lost",
+      "2 earlier lines are lost",
     ]);
   });
 });

@@ -1,21 +1,22 @@
 import { describe, expect, it } from "vitest";
-import { LineRows } from "../src/panel/line-rows.js";
-import { LineSearch, textOf } from "../src/panel/line-search.js";
+import { createLineRows } from "../src/panel/line-rows.js";
+import { createLineSearch } from "../src/panel/line-search.js";
+import { textOf } from "../src/panel/line-text.js";
 import { logEntry } from "./support/log-entry.js";
 
 const never = () => false;
 
 function rowsOf(...messages: string[]) {
-  const rows = new LineRows(100_000, never);
+  const rows = createLineRows(100_000, never);
   for (const [index, message] of messages.entries()) rows.line(logEntry(index, message));
   return rows;
 }
 
-/** The indexes that a search goes through, from the first match on. */
+/** The indexes of the lines that a search finds. */
 function found(query: string, ...messages: string[]): number[] {
-  const search = new LineSearch(query);
+  const search = createLineSearch(query);
   search.scan(rowsOf(...messages).rows, never);
-  return Array.from({ length: search.count }, () => search.step(search.current?.seq ?? -1, 1)?.index ?? -1);
+  return search.matches.map(({ index }) => index);
 }
 
 describe("a search", () => {
@@ -36,61 +37,71 @@ describe("a search", () => {
 
   it("stops when it is late and goes on where it stopped", () => {
     const { rows } = rowsOf(...Array.from({ length: 1000 }, (_, i) => `line ${i}`));
-    const search = new LineSearch("line");
+    const search = createLineSearch("line");
     expect(search.scan(rows, () => true)).toBe(false);
-    const first = search.count;
-    expect(first).toBeGreaterThan(0);
-    expect(first).toBeLessThan(1000);
-    const counts = [first];
-    while (!search.scan(rows, () => true)) counts.push(search.count);
-    expect(counts).toEqual(counts.map((_, turn) => first * (turn + 1)));
-    expect(search.count).toBe(1000);
+    expect(search.matches).toHaveLength(1);
+    let scans = 1;
+    for (let done = false; !done; scans++) done = search.scan(rows, () => true);
+    expect(scans).toBeGreaterThanOrEqual(1000);
+    expect(search.matches.length).toBe(1000);
   });
 
   it("sees the lines that come while it lasts, each once", () => {
     const rows = rowsOf("a match", "none");
-    const search = new LineSearch("match");
+    const search = createLineSearch("match");
     expect(search.scan(rows.rows, never)).toBe(true);
     rows.line(logEntry(2, "another match"));
     expect(search.scan(rows.rows, never)).toBe(true);
     expect(search.scan(rows.rows, never)).toBe(true);
-    expect(search.count).toBe(2);
+    expect(search.matches.length).toBe(2);
   });
 
-  it("goes to the next and to the one before, around both ends, and says which it is", () => {
+  it("goes to any match, around both ends", () => {
     const { rows } = rowsOf("x", "match", "x", "match", "match");
-    const search = new LineSearch("match");
+    const search = createLineSearch("match");
     search.scan(rows, never);
-    expect(search.position).toBe(0);
-    const step = (direction: 1 | -1) => [search.step(search.current?.seq ?? 2, direction)?.index, search.position];
-    expect(step(1)).toEqual([3, 2]);
-    expect(step(1)).toEqual([4, 3]);
-    expect(step(1)).toEqual([1, 1]);
-    expect(step(-1)).toEqual([4, 3]);
-    expect(step(-1)).toEqual([3, 2]);
+    expect(search.current).toBeUndefined();
+    expect([0, 1, 2, 3, -1, -2].map((position) => search.go(position)?.index)).toEqual([1, 3, 4, 1, 4, 3]);
+    expect(search.current?.index).toBe(3);
   });
 
   it("goes nowhere where nothing matches", () => {
-    const search = new LineSearch("match");
+    const search = createLineSearch("match");
     search.scan(rowsOf("x").rows, never);
-    expect([search.step(0, 1), search.step(0, -1), search.position, search.count]).toEqual([null, null, 0, 0]);
+    expect([search.go(0), search.go(1), search.go(-1), search.current]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
   });
 
   it("forgets what is no longer kept", () => {
     const { rows } = rowsOf("match", "match", "match");
-    const search = new LineSearch("match");
+    const search = createLineSearch("match");
     search.scan(rows, never);
-    search.step(-1, 1);
+    search.go(0);
     search.forget(rows[1]?.seq ?? 0);
-    expect([search.count, search.position, search.current]).toEqual([2, 0, null]);
+    expect([search.matches.length, search.current]).toEqual([2, undefined]);
+  });
+
+  it("finds what stands in the fields of a line, but not their names and not what a row shows otherwise", () => {
+    const rows = rowsOf();
+    rows.line(logEntry(0, "scored", { model: "sonnet", metadata: { job: { title: "Chef" }, score: 71 } }));
+    const find = (query: string) => {
+      const search = createLineSearch(query);
+      search.scan(rows.rows, never);
+      return search.matches.length;
+    };
+    expect(["sonnet", "chef", "71", "model", "info"].map(find)).toEqual([1, 1, 1, 0, 0]);
   });
 
   it("passes over notes", () => {
     const rows = rowsOf();
     rows.note("500 earlier lines are not kept", 0, 500);
-    const search = new LineSearch("lines");
+    const search = createLineSearch("lines");
     search.scan(rows.rows, never);
-    expect(search.count).toBe(0);
+    expect(search.matches.length).toBe(0);
   });
 });
 

@@ -12,15 +12,15 @@ describe("the panel writes", () => {
     [9949, "9.9s"],
     [9960, "10s"],
     [59_400, "59s"],
-    [59_600, "1m 00s"],
-    [185_000, "3m 05s"],
-    [3_599_600, "1h 00m"],
-    [8_040_000, "2h 14m"],
-    [90_000_000, "25h 00m"],
+    [59_600, "01:00"],
+    [185_000, "03:05"],
+    [3_599_600, "1:00:00"],
+    [8_040_000, "2:14:00"],
+    [90_000_000, "25:00:00"],
   ])("a duration of %d ms as %s", (ms, text) => expect(duration(ms)).toBe(text));
 
   it("a clock that ticks in whole seconds, and never runs below zero", () => {
-    expect([-5000, 0, 999, 1999, 61_999].map(ticking)).toEqual(["0s", "0s", "0s", "1s", "1m 01s"]);
+    expect([-5000, 0, 999, 1999, 61_999].map(ticking)).toEqual(["0s", "0s", "0s", "1s", "01:01"]);
   });
 
   it.each([
@@ -45,12 +45,12 @@ describe("a link to lines", () => {
     ["#L10-L20", { from: 10, to: 20 }],
     ["#L10-20", { from: 10, to: 20 }],
     ["#L20-L10", { from: 10, to: 20 }],
-    ["", null],
-    ["#L", null],
-    ["#L-1", null],
-    ["#L1e9", null],
-    ["#L1-L2-L3", null],
-    [`#L${"9".repeat(40)}`, null],
+    ["", undefined],
+    ["#L", undefined],
+    ["#L-1", undefined],
+    ["#L1e9", undefined],
+    ["#L1-L2-L3", undefined],
+    [`#L${"9".repeat(40)}`, undefined],
   ])("%s names %j", (hash, range) => expect(parseLineLink(hash)).toEqual(range));
 
   it("is read as it was written", () => {

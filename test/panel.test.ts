@@ -266,12 +266,12 @@ describe("reading", () => {
   it("goes to the lines that the address names, and names those that are chosen", async () => {
     const { visitor, page } = await viewLines(400, "#L120-L121");
     await shows(visitor, "line 120");
-    await says(visitor, ".chosen", /^Line 120–121/);
+    await says(visitor, ".chosen", /^#L120-L121/);
     await page.evaluate(() => {
       location.hash = "#L7";
     });
     await shows(visitor, "line 7");
-    await says(visitor, ".chosen", /^Line 7/);
+    await says(visitor, ".chosen", /^#L7/);
     await page.getByRole("button", { name: "Choose no lines" }).click();
     expect(new URL(page.url()).hash).toBe("");
     await page
@@ -279,7 +279,7 @@ describe("reading", () => {
       .first()
       .locator("a.number")
       .click();
-    await says(visitor, ".chosen", /^Line 9/);
+    await says(visitor, ".chosen", /^#L9/);
     expect(new URL(page.url()).hash).toBe("#L9");
   });
 

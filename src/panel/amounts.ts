@@ -1,14 +1,16 @@
 /** Times, money and numbers as the panel writes them. Pure. */
 
-/** A duration: `320ms`, `1.2s`, `12s`, `3m 05s`, `2h 14m`; whole seconds bear no fraction, so that a clock can tick. */
+/** A duration: `320ms`, `1.2s`, `12s`, `03:05`, `2:14:00`; whole seconds bear no fraction, so that a clock can tick. */
 export function duration(ms: number): string {
-  if (ms % 1000 && ms < 9950) return ms < 1000 ? `${Math.round(ms)}ms` : `${(ms / 1000).toFixed(1)}s`;
-  const seconds = Math.round(ms / 1000);
-  const [size, large, small] = seconds < 3600 ? [60, "m", "s"] : [3600, "h", "m"];
-  const rest = Math.floor((seconds % size) / (size / 60));
-  return seconds < 60
-    ? `${seconds}s`
-    : `${Math.floor(seconds / size)}${large} ${String(rest).padStart(2, "0")}${small}`;
+  if (ms >= 59_500) return clock(Math.round(ms / 1000) * 1000, 19);
+  if (ms < 1000 && ms) return `${Math.round(ms)}ms`;
+  return `${(ms / 1000).toFixed(ms % 1000 && ms < 9950 ? 1 : 0)}s`;
+}
+
+/** Hours, if there are any, minutes and seconds; without milliseconds if `end` is 19, with them if it is 23. */
+export function clock(ms: number, end: number): string {
+  const hours = Math.floor(ms / 3_600_000);
+  return (hours ? `${hours}:` : "") + new Date(ms).toISOString().slice(14, end);
 }
 
 /** The time that has passed in whole seconds, for a clock that ticks; never less than 0, whatever two clocks say. */

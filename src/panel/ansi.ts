@@ -1,31 +1,29 @@
 /** Text as a terminal shows it → pieces with their look. Pure; takes linear time on anything. */
 
-/** How a piece of text looks. */
-export interface Look {
-  /** Of the text and of its ground, as CSS colours of `--lt-ansi-0` to `--lt-ansi-7` or `rgb()`; "": those of the line. */
-  readonly colors: readonly [text: string, ground: string];
-  /** Bits of `LOOK_CLASSES`. */
-  readonly flags: number;
-  /** Where a link leads, http or https; "": it is none. */
-  readonly href: string;
-}
+/**
+ * How text looks: at 0 where it links to, http or https; at the SGR code of an attribute its CSS declarations; at 30 the
+ * colour of the text and at 40 that of its ground, as CSS colours of the theme or `rgb()`. What is
+ * empty is as in the line.
+ */
+export type Look = readonly (string | undefined)[];
 
 /** Text that looks alike. */
 export interface Piece {
-  readonly text: string;
+  text: string;
   readonly look: Look;
 }
 
-/** The class names of the bits of `flags`, the lowest first. */
-export const LOOK_CLASSES = ["bold", "faint", "italic", "underline", "inverse", "strike"] as const;
+/** What an attribute looks like; text and ground that have changed places (7) are for whoever draws them. */
+const ATTRIBUTES: Record<number, string> = {
+  1: "font-weight:700",
+  2: "opacity:.75",
+  3: "font-style:italic",
+  4: "text-decoration:underline",
+  7: "--inverse:1",
+  9: "text-decoration:line-through",
+};
 
-/** The bit of text and ground that have changed places. */
-export const INVERSE = 16;
-
-const PLAIN: Look = { colors: ["", ""], flags: 0, href: "" };
-
-/** The SGR codes that set them; 20 more clear them. */
-const FLAG_CODES = [1, 2, 3, 4, 7, 9];
+const PLAIN: Look = [];
 
 const ESC = "\u001b";
 /** What turns the direction of the text after it, so that a line says something else than it seems to. */
@@ -49,23 +47,19 @@ const ANY_CONTROL = new RegExp(CONTROL);
 /**
  * Takes text apart. Colours and links become looks; a carriage return, a backspace and an erased line let what follows
  * overwrite what stands there, within its own line; other sequences and turns of the direction go, other control
- * characters become their pictures (␀).
+ * characters become their pictures (␀) or go.
  */
 export function parseAnsi(text: string): Piece[] {
   if (!ANY_CONTROL.test(text)) return [{ text, look: PLAIN }];
-  const chars: string[] = [];
-  const looks: Look[] = [];
-  let look = PLAIN;
+  const cells: Piece[] = [];
+  let look: Look = PLAIN;
   let start = 0;
   let cursor = 0;
   const write = (plain: string) => {
-    for (const char of plain) {
-      chars[cursor] = char;
-      looks[cursor++] = look;
-    }
+    for (const text of plain) cells[cursor++] = { text, look };
   };
   const erase = (from: number) => {
-    chars.length = looks.length = cursor = from;
+    cells.length = cursor = from;
   };
   let read = 0;
   for (const token of text.matchAll(TOKEN)) {
@@ -76,19 +70,24 @@ export function parseAnsi(text: string): Piece[] {
     if (found === "\r") cursor = start;
     else if (found === "\b") cursor = Math.max(start, cursor - 1);
     else if (found === "\n") {
-      cursor = chars.length;
+      cursor = cells.length;
       write(found);
       start = cursor;
-    } else if (href !== undefined) look = { ...look, href: webLink(href) };
+    } else if (href !== undefined) look = [webLink(href), ...look.slice(1)];
     else if (final === "m" && !/[<-?]/.test(parameters)) look = restyle(look, parameters);
     else if (final === "K" && parameters !== "1") erase(parameters === "2" ? start : cursor);
     // Whoever moves to a column in a log moves to the first one.
     else if (final === "G") cursor = start;
     else if (found < " " && found.length === 1) write(String.fromCharCode(0x2400 + found.charCodeAt(0)));
-    else if (found === "\x7f") write("␡");
   }
   write(text.slice(read));
-  return join(chars, looks);
+  const pieces: Piece[] = [];
+  for (const cell of cells) {
+    const last = pieces.at(-1);
+    if (last?.look === cell.look) last.text += cell.text;
+    else pieces.push(cell);
+  }
+  return pieces;
 }
 
 /** The text alone, as it is shown. */
@@ -99,71 +98,59 @@ export function plainText(text: string): string {
     .join("");
 }
 
-function join(chars: readonly string[], looks: readonly Look[]): Piece[] {
-  const pieces: Piece[] = [];
-  for (let from = 0, to = 0; from < chars.length; from = to) {
-    const look = looks[from] ?? PLAIN;
-    while (to < chars.length && looks[to] === look) to++;
-    pieces.push({ text: chars.slice(from, to).join(""), look });
-  }
-  return pieces;
-}
-
 function webLink(href: string): string {
   return /^https?:\/\//i.test(href) && URL.canParse(href) ? href : "";
 }
 
 /** The look after an SGR sequence; the same object when nothing changes. */
 function restyle(look: Look, parameters: string): Look {
-  const colors: [string, string] = [...look.colors];
-  let { flags } = look;
+  const next = [...look];
   const codes = parameters.split(";");
   for (let at = 0; at < codes.length; at++) {
     // A colour's values stand behind colons or, as most write them, behind semicolons.
     let [head, ...values] = (codes[at] ?? "").split(":");
-    const code = Number(head);
-    const tens = Math.floor(code / 10);
+    const bright = Number(head) > 89 ? 8 : 0;
+    const code = Number(head) - (bright && 60);
     const unit = code % 10;
-    // 3 and 9, bright: the text; 4 and 10: the ground; 5: an underline, whose colour is left out.
-    const place = (tens % 6) - 3;
-    if (code === 0) {
-      colors.fill("");
-      flags = 0;
-    } else if (unit === 8 && tens > 2 && tens < 6) {
-      if (values.length === 0) {
-        values = codes.slice(at + 1, at + (codes[at + 1] === "5" ? 3 : 5));
-        at += values.length;
-      }
-      colors[place] = colorOf(values) || (colors[place] ?? "");
-    } else if (place === 0 || place === 1) colors[place] = unit > 7 ? "" : paletteColor(unit + (tens > 8 ? 8 : 0));
-    else {
-      flags |= bit(code);
+    // 30: the text, 40: the ground, 50: an underline, whose colour is left out.
+    const place = code - unit;
+    if (code === 0) next.length = Math.min(next.length, 1);
+    else if (code < 10) next[code] = ATTRIBUTES[code];
+    else if (code < 30) {
+      next[code - 20] = "";
       // 22 is neither bold nor faint.
-      flags &= ~(bit(code - 20) | (code === 22 ? 1 : 0));
+      if (code === 22) next[1] = "";
+    } else {
+      let color: string | undefined = unit > 7 ? "" : paletteColor(unit + bright);
+      if (unit === 8 && !bright) {
+        if (values.length === 0) {
+          values = codes.slice(at + 1, at + (codes[at + 1] === "5" ? 3 : 5));
+          at += values.length;
+        }
+        color = colorOf(values) || next[place];
+      }
+      if (place < 50) next[place] = color;
     }
   }
-  if (`${colors}` === `${look.colors}` && flags === look.flags) return look;
-  return { colors, flags, href: look.href };
+  return `${next}` === `${look}` ? look : next;
 }
 
-function bit(code: number): number {
-  const at = FLAG_CODES.indexOf(code);
-  return at < 0 ? 0 : 1 << at;
-}
+/** What black to white are in a theme that may be light or dark. */
+const COLORS = "dim danger success warning accent magenta cyan text".split(" ");
 
 /** One of 16; the bright ones are nearer to the colour of the text, which has more contrast on dark and on light. */
 function paletteColor(number: number): string {
-  const color = `var(--lt-ansi-${number % 8})`;
+  const color = `var(--lt-${COLORS[number % 8]})`;
   return number < 8 ? color : `color-mix(in srgb,${color} 70%,var(--lt-text))`;
 }
 
 /** `5;n` or `2;r;g;b` as a colour; "" when it is none. */
 function colorOf([mode, ...values]: readonly string[]): string {
-  const numbers = values.slice(-3).map(Number);
-  if (!numbers.every((number) => number >= 0 && number < 256)) return "";
+  const size = mode === "5" ? 1 : 3;
+  const numbers = values.slice(-size).map(Number);
+  if (numbers.length < size || !numbers.every((number) => number >= 0 && number < 256)) return "";
+  if (size > 1) return mode === "2" ? `rgb(${numbers})` : "";
   const [number = 0] = numbers;
-  if (mode === "2" && numbers.length === 3) return `rgb(${numbers})`;
-  if (mode !== "5" || numbers.length !== 1) return "";
   if (number < 16) return paletteColor(number);
   const levels = [36, 6, 1].map((size) => {
     const level = Math.floor((number - 16) / size) % 6;

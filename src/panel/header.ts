@@ -14,8 +14,8 @@ export interface Header {
 /** How long the button that cancels waits to be clicked a second time, in milliseconds. */
 const ARMED_MS = 5000;
 
-/** Makes the head of a run. `onCancel` is called once the user has confirmed; null: runs are not cancelled here. */
-export function createHeader(runId: string, onCancel: (() => void) | null): Header {
+/** Makes the head of a run. `onCancel` is called once the user has confirmed; undefined: runs are not cancelled here. */
+export function createHeader(runId: string, onCancel: (() => unknown) | undefined): Header {
   const status = element("span", "status");
   const operation = element("bdi", "operation", { title: runId });
   const subject = element("bdi", "subject");
@@ -39,7 +39,7 @@ export function createHeader(runId: string, onCancel: (() => void) | null): Head
   });
   const arm = (armed: boolean) => {
     clearTimeout(disarm);
-    cancel.ariaPressed = String(armed);
+    cancel.ariaPressed = `${armed}`;
     cancel.textContent = armed ? "Really cancel?" : "Cancel run";
     if (armed) disarm = setTimeout(arm, ARMED_MS, false);
   };
@@ -54,64 +54,66 @@ export function createHeader(runId: string, onCancel: (() => void) | null): Head
       element("div", "facts", {}, elapsed, costs, owner, missing),
       failure,
     ),
-    show(view, paused) {
-      const { details, refusal, stats } = view;
-      const { status: state, error, error_code } = { ...details, status: view.status, ...view.completion };
+    show({ details, refusal, stats, completion, connection: reached, owner: held, ...view }, paused) {
+      const state = completion?.status ?? view.status;
       const ended = isTerminal(state ?? "");
       const cancelling = !ended && details?.cancel_requested;
-      status.dataset.status = state ?? "";
-      status.textContent = `${GLYPHS[state ?? "queued"]} ${cancelling ? "cancelling" : (state ?? "waiting")}`;
-      operation.textContent = details?.operation ?? runId;
-      subject.textContent = details?.subject_id ?? "";
+      show(status, `${GLYPHS[state ?? "queued"]} ${cancelling ? "cancelling" : (state ?? "waiting")}`, state);
+      show(operation, details?.operation ?? runId);
+      show(subject, details?.subject_id);
       cancel.hidden = !onCancel || !state || ended || !!cancelling;
-
-      const reached = paused && view.connection === "live" ? "paused" : view.connection;
-      connection.dataset.state = reached;
-      connection.textContent = reached;
+      const link = paused && reached === "live" ? "paused" : reached;
+      show(connection, link, link);
 
       const began = Date.parse(details?.started_at ?? details?.created_at ?? "");
       const finished = Date.parse(details?.finished_at ?? "");
-      const now = finished || Date.now() + view.skewMs;
-      const known = began && (finished || !ended);
-      elapsed.textContent = known ? (finished ? duration : ticking)(Math.max(0, now - began)) : "";
+      const passed = (finished || Date.now() + view.skewMs) - began;
+      show(elapsed, passed && (finished ? duration : ticking)(Math.max(0, passed)));
+      show(owner, !ended && held && `owner ${held.state}`, held?.state);
+      show(missing, view.missing > 0 && `${count(view.missing, "line")} missing`);
 
-      const lives = view.owner?.state ?? "";
-      owner.dataset.state = lives;
-      owner.textContent = ended || !lives ? "" : `owner ${lives}`;
-
-      missing.textContent = view.missing > 0 ? `${count(view.missing, "line")} missing` : "";
       costs.hidden = !stats?.total.calls;
       if (stats && stats !== shownStats) {
         shownStats = stats;
-        total.replaceChildren(...costOf(stats.total));
-        const heads = ["Backend", "Calls", "Errors", "Cost"].map((text) => element("th", "", { scope: "col" }, text));
-        const rows = Object.entries(stats.backends).map(([name, stat]) => rowOf(name, stat));
-        table.replaceChildren(element("tr", "", {}, ...heads), ...rows);
+        const { calls, errors, unpriced_calls } = stats.total;
+        total.replaceChildren(
+          element("b", "amount", {}, priceOf(stats.total) || "unpriced"),
+          ` ${count(calls, "call")} `,
+          element("span", "errors", { hidden: !errors }, `${count(errors, "error")} `),
+          element(
+            "span",
+            "unpriced",
+            { hidden: !unpriced_calls || unpriced_calls === calls },
+            `${unpriced_calls} unpriced`,
+          ),
+        );
+        table.replaceChildren(
+          rowOf("col", "Backend", "Calls", "Errors", "Cost"),
+          ...Object.entries(stats.backends).map(([name, stat]) => {
+            const unpriced = stat.unpriced_calls && `${stat.unpriced_calls} unpriced`;
+            return rowOf("row", name, stat.calls, stat.errors, [priceOf(stat), unpriced].filter(Boolean).join(" + "));
+          }),
+        );
       }
 
-      code.textContent = refusal?.code ?? error_code ?? "";
-      reason.textContent = refusal?.message ?? error ?? "";
+      show(code, refusal?.code ?? completion?.error_code);
+      show(reason, refusal?.message ?? completion?.error);
       failure.hidden = !failure.textContent?.trim();
     },
   };
 }
 
-/** A sum in words: what is not priced is never shown as if it were free. */
-function costOf({ calls, errors, cost_usd, unpriced_calls: unpriced }: BackendStat): (Node | string)[] {
-  const amount = element("b", "amount", {}, calls > unpriced ? money(cost_usd) : "unpriced");
-  const parts: (Node | string)[] = [amount, ` ${count(calls, "call")} `];
-  if (errors > 0) parts.push(element("span", "errors", {}, count(errors, "error")), " ");
-  if (unpriced > 0 && unpriced < calls) parts.push(element("span", "unpriced", {}, `${unpriced} unpriced`));
-  return parts;
+function show(node: HTMLElement, text: string | number | false | null | undefined, status = ""): void {
+  node.textContent = text ? `${text}` : "";
+  node.dataset.status = status;
 }
 
-function rowOf(name: string, { calls, errors, cost_usd, unpriced_calls: unpriced }: BackendStat): Node {
-  const cost = [calls > unpriced ? money(cost_usd) : [], unpriced > 0 ? `${unpriced} unpriced` : []].flat().join(" + ");
-  return element(
-    "tr",
-    "",
-    {},
-    element("th", "", { scope: "row" }, element("bdi", "", {}, name)),
-    ...[calls, errors, cost].map((value) => element("td", "", {}, String(value))),
-  );
+/** What calls have cost, as far as they are priced; "" when none is: that is never shown as if it were free. */
+function priceOf({ calls, cost_usd, unpriced_calls }: BackendStat): string {
+  return calls > unpriced_calls ? money(cost_usd) : "";
+}
+
+function rowOf(scope: string, name: string, ...values: (string | number)[]): HTMLElement {
+  const head = element("th", "", { scope }, element("bdi", "", {}, name));
+  return element("tr", "", {}, head, ...values.map((value) => element("td", "", {}, `${value}`)));
 }

@@ -4,10 +4,8 @@ export type Keys = Record<string, () => void>;
 /** Calls what a key is for, unless it is typed into a field or belongs to the browser; Escape works in fields, too. */
 export function handleKey(event: KeyboardEvent, keys: Keys): void {
   const { key } = event;
-  const [target] = event.composedPath();
-  const typing = target instanceof HTMLElement && target.matches("input, select, textarea, [contenteditable]");
-  if (event.ctrlKey || event.metaKey || event.altKey || (typing && key !== "Escape") || !Object.hasOwn(keys, key))
-    return;
+  const typing = key !== "Escape" && (event.composedPath()[0] as Element).matches("input,select");
+  if (event.ctrlKey || event.metaKey || event.altKey || typing || !Object.hasOwn(keys, key)) return;
   event.preventDefault();
   keys[key]?.();
 }

@@ -33,8 +33,7 @@ export function createLayerStrip(onJump: (name: string) => void): LayerStrip {
       }
       // The layer that has just begun or failed is seen, however many there are.
       if (news) {
-        const middle = news.offsetLeft + news.offsetWidth / 2;
-        list.scrollTo(middle - list.clientWidth / 2, news.offsetTop - list.offsetTop);
+        list.scrollTo(news.offsetLeft - list.clientWidth / 2, news.offsetTop - list.offsetTop);
       }
     },
   };
@@ -42,16 +41,13 @@ export function createLayerStrip(onJump: (name: string) => void): LayerStrip {
 
 function showLayer(chip: HTMLElement, name: string, layer: Layer, now: number): void {
   const { status, message = "", current = 0, total, started_at, duration_ms } = layer;
-  const running = status === "running";
-  const steps = total && (running || status === "failed") ? `${current}/${total}` : "";
-  const passed = running && started_at ? ticking(now - Date.parse(started_at)) : "";
+  const passed = status === "running" && started_at && ticking(now - Date.parse(started_at));
   const time = duration_ms === undefined ? passed : duration(duration_ms);
   chip.dataset.status = status;
   chip.title = `${status} ${message}`;
-  chip.style.setProperty("--done", `${running && total ? (100 * current) / total : 0}%`);
   chip.replaceChildren(
     element("span", "glyph", { role: "img", ariaLabel: status }, GLYPHS[status]),
     element("bdi", "", {}, name),
-    element("span", "progress", {}, [steps, time].filter(Boolean).join(" · ")),
+    element("span", "progress", {}, [total && `${current}/${total}`, time].filter(Boolean).join(" · ")),
   );
 }

@@ -1,10 +1,11 @@
 import type { Gap, LogEntry } from "../protocol.js";
 import { element } from "./element.js";
-import { FacetCounts, type Facets, type LineFilter, layerOf, passes } from "./line-filter.js";
-import { lineRow, paintText, type RowLook, type TimeMode } from "./line-row.js";
-import { earlierLines, LineRows, positionOf, type Row } from "./line-rows.js";
-import { LineSearch, textOf } from "./line-search.js";
-import { RowView } from "./row-view.js";
+import { countFacets, FACETS, type FacetCounts, type LineFilter, layerOf, passes } from "./line-filter.js";
+import { lineRow, type RowElement, type RowLook, type TimeMode } from "./line-row.js";
+import { createLineRows, earlierLines, positionOf, type Row } from "./line-rows.js";
+import { createLineSearch, type LineSearch } from "./line-search.js";
+import { textOf } from "./line-text.js";
+import { createRowView } from "./row-view.js";
 
 /** Lines by their index, both ends included. */
 export interface LineRange {
@@ -27,271 +28,231 @@ export interface LineListOptions {
   onFollow(following: boolean, unseen: number): void;
   onSearch(state: SearchState): void;
   /** Told when the user chooses a line (a click on its number) or a range (with Shift), and of `select()`. */
-  onSelect(range: LineRange | null): void;
+  onSelect(range: LineRange | undefined): void;
   /** Lines kept at most; older ones make room. Default 100,000. */
   maxLines?: number;
 }
-
-/** A frame's time for the search, in milliseconds. */
-const SEARCH_MS = 5;
 
 /**
  * The list of lines: follows the end, searches, filters, windows. Builds nodes, never HTML strings. Lines are named by
  * their index as everywhere in livetail, and shown with it.
  */
-export class LineList {
+export interface LineList {
   /** Its root, which scrolls; the element puts it into its shadow root, with the style of `line-list-style.ts`. */
   readonly element: HTMLElement;
   /** How many kept lines there are by level, event family, layer and backend; it is alive. */
-  readonly facets: Facets;
-
-  readonly #options: LineListOptions;
-  readonly #kept: LineRows;
-  readonly #count: FacetCounts;
-  /** Shows the kept rows that the filter lets through, as far as `#pausedAt`. */
-  readonly #view: RowView;
-  #filter: LineFilter | null = null;
-  /** The last row that is shown while the list is paused; Infinity: it is not. */
-  #pausedAt = Number.POSITIVE_INFINITY;
-  /** The newest row that the user could see. */
-  #seen = -1;
-  #search: LineSearch | null = null;
-  #query = "";
-  /** A search that was begun goes to the match that is next to this row, once it is known; null: it was there. */
-  #goFrom: number | null = null;
-  /** A match to which the list goes, until it is drawn. */
-  #goTo: Row | null | undefined;
-  #selected: LineRange | null = null;
-  readonly #look: RowLook = { time: "relative", origin: 0, pattern: null };
-  #told = "";
-
-  constructor(options: LineListOptions) {
-    this.#options = options;
-    this.facets = this.#count = new FacetCounts();
-    this.#kept = new LineRows(options.maxLines ?? 100_000, (entry) => this.#count.count(entry, -1));
-    this.#view = new RowView({
-      make: ({ entry, note }) => (entry === null ? element("div", "note", {}, note) : lineRow(entry, this.#look)),
-      dress: (row, node) => this.#dress(row, node),
-      onFrame: () => this.#onFrame(),
-    });
-    this.element = this.#view.element;
-    // Quiet: what flows by is not read out.
-    Object.assign(this.element, { role: "log", ariaLive: "off", ariaLabel: "Lines" });
-    this.element.addEventListener("click", (event) => this.#onClick(event));
-  }
-
+  readonly facets: FacetCounts;
   /** Adds lines in the order of their index. */
-  append(entries: readonly LogEntry[]): void {
-    for (const entry of entries) {
-      this.#count.count(entry);
-      this.#look.origin ||= Date.parse(entry.timestamp ?? "") || 0;
-      this.#add(this.#kept.line(entry));
-    }
-    if (this.#kept.trim()) this.#rebuild();
-  }
-
+  append(entries: readonly LogEntry[]): void;
   /** Adds a row that says how many lines are missing here. */
-  gap({ from, lost, reason }: Gap): void {
-    this.#add(this.#kept.note(earlierLines(lost, reason === "lost"), from, lost));
-  }
-
+  gap(gap: Gap): void;
   /** Clears the list; a row says that the numbering begins anew. */
-  reset(): void {
-    this.#kept.clear();
-    this.#look.origin = 0;
-    this.#selected = null;
-    const { seq } = this.#kept.note("The log began anew: its lines are numbered from here", 0, 0);
-    if (this.#pausedAt < seq) this.#pausedAt = seq;
-    this.#rebuild();
-  }
-
+  reset(): void;
   /** Shows times since the first line (the default), by the clock, or not. */
-  setTime(mode: TimeMode): void {
-    this.#look.time = mode;
-    this.#view.relayout(true);
-  }
-
+  setTime(mode: TimeMode): void;
   /** Wraps long lines (the default), or lets them run on. */
-  setWrap(on: boolean): void {
-    this.#view.wrap = on;
-    this.element.classList.toggle("nowrap", !on);
-    this.#view.relayout();
-  }
-
-  /** Shows the lines that pass; null shows all. Notes of missing lines are always shown. */
-  setFilter(filter: LineFilter | null): void {
-    this.#filter = filter;
-    this.#newSearch();
-    this.#rebuild();
-  }
-
+  setWrap(on: boolean): void;
+  /** Shows the lines that pass. Notes of missing lines are always shown. */
+  setFilter(filter: LineFilter): void;
   /**
    * Searches the shown lines for a text, whatever the case of its letters, a few milliseconds a frame; "" ends the
    * search. Goes to the first match from where the user is, or else to the last one before, if it is out of sight.
    */
-  search(query: string): void {
-    if (query === this.#query) return;
-    const from = this.#search?.current?.seq ?? this.#view.topSeq + 1;
-    this.#query = query;
-    this.#newSearch();
-    this.#goFrom = from;
-    this.#look.pattern = this.#search?.pattern ?? null;
-    for (const [{ entry }, node] of this.#view.nodes) if (entry !== null) paintText(node, entry, this.#look.pattern);
-  }
-
+  search(query: string): void;
   /** Goes to the next matching line, after the last to the first. */
-  next(): void {
-    this.#step(this.#view.topSeq, 1);
-  }
-
+  next(): void;
   /** Goes to the matching line before, before the first to the last. */
-  previous(): void {
-    this.#step(this.#view.topSeq + 1, -1);
-  }
-
+  previous(): void;
   /** Sticks to the end, or lets go of it where it is. */
-  follow(on: boolean): void {
-    this.#view.follow(on);
-  }
-
+  follow(on: boolean): void;
   /** Shows nothing of what comes from now on, so that nothing moves; or shows it all. */
-  pause(on: boolean): void {
-    if (on === this.#pausedAt < Number.POSITIVE_INFINITY) return;
-    this.#pausedAt = on ? (this.#kept.rows.at(-1)?.seq ?? -1) : Number.POSITIVE_INFINITY;
-    this.#rebuild();
-  }
-
+  pause(on: boolean): void;
   /** Scrolls to a line; false when it is not kept, or not shown. */
-  jumpToLine(index: number): boolean {
-    const { rows } = this.#view;
-    let at = positionOf(rows, "index", index);
-    while (rows[at]?.entry === null) at++;
-    return rows[at]?.index === index && this.#go(rows[at]);
-  }
-
+  jumpToLine(index: number): boolean;
   /** Scrolls to the first line of a layer; false when none is shown. */
-  jumpToLayer(name: string): boolean {
-    return this.#go(this.#view.rows.find(({ entry }) => entry !== null && layerOf(entry) === name));
-  }
-
-  /** Chooses lines, whether they are kept or not. */
-  select(from: number, to: number): void {
-    this.#select({ from: Math.min(from, to), to: Math.max(from, to) });
-  }
-
-  /** Chooses nothing. */
-  clearSelection(): void {
-    this.#select(null);
-  }
-
+  jumpToLayer(name: string): boolean;
+  /** Chooses lines, whether they are kept or not; or none. */
+  select(range?: LineRange): void;
   /**
-   * The plain text of a range, else of the chosen lines, else of all that are shown, with a newline between them. What
-   * notes say stands in brackets.
+   * The plain text of the chosen lines, else of all that are shown, with a newline between them. What notes say stands
+   * in brackets.
    */
-  copyText(range: LineRange | null = this.#selected): string {
-    return this.#view.rows
-      .filter(({ index }) => range === null || (index >= range.from && index <= range.to))
-      .map(({ entry, note }) => (entry === null ? `[${note}]` : textOf(entry)))
-      .join("\n");
-  }
-
+  copyText(): string;
   /** Lets go of everything; the list is not used afterwards. */
-  destroy(): void {
-    this.#view.destroy();
-  }
+  destroy(): void;
+}
 
-  #shows({ seq, entry }: Row): boolean {
-    return seq <= this.#pausedAt && (entry === null || passes(entry, this.#filter));
-  }
+/** A frame's time for the search, in milliseconds. */
+const SEARCH_MS = 5;
 
-  #add(row: Row): void {
-    if (this.#shows(row)) this.#view.push(row);
-    this.#view.draw();
-  }
+/** Makes an empty list. */
+export function createLineList({ onFollow, onSearch, onSelect, maxLines = 100_000 }: LineListOptions): LineList {
+  const facets = FACETS.map(() => new Map<string, number>());
+  const kept = createLineRows(maxLines, (entry) => countFacets(facets, entry, -1));
+  const look: RowLook = { time: "relative", origin: 0, pattern: undefined };
+  let filter: LineFilter = [];
+  /** The last row that is shown while the list is paused; Infinity: it is not. */
+  let pausedAt = Infinity;
+  /** The newest row that the user could see. */
+  let seen = -1;
+  let search: LineSearch | undefined;
+  let query = "";
+  /** A search that was begun goes to the match that is next to this row, once it is known; undefined: it was there. */
+  let goFrom: number | undefined;
+  /** A match to which the list goes, until it is drawn. */
+  let goTo: Row | undefined;
+  let selected: LineRange | undefined;
+  let told = "";
 
+  /** Shows the kept rows that the filter lets through, as far as `pausedAt`. */
+  const view = createRowView<RowElement>({
+    make: ({ entry, note }) => (entry ? lineRow(entry, look) : element("div", "note", {}, note)),
+    dress(row, node) {
+      const { from = 1, to = 0 } = selected ?? {};
+      node.classList.toggle("selected", !!row.entry && row.index >= from && row.index <= to);
+      node.classList.toggle("current", row === search?.current);
+      if (row === goTo) {
+        goTo = undefined;
+        // It may be folded away, in fields that have no nodes yet, or far down in a row that is higher than the list.
+        const mark = node.querySelector("mark");
+        const fold = mark ? mark.closest("details") : node.querySelector("details");
+        if (fold) fold.open = true;
+        requestAnimationFrame(() =>
+          node.querySelector("mark")?.scrollIntoView({ block: "nearest", inline: "nearest" }),
+        );
+      }
+    },
+    onFrame() {
+      if (search) {
+        const end = performance.now() + SEARCH_MS;
+        const done = search.scan(view.rows, () => performance.now() > end);
+        if (!done) view.draw();
+        // What it began at has flowed by meanwhile.
+        if (goFrom !== undefined && view.following) goFrom = view.firstSeq();
+        const last = search.matches.length - 1;
+        const found = positionOf(search.matches, goFrom ?? Infinity);
+        if (goFrom !== undefined && (done || found <= last)) {
+          goFrom = undefined;
+          goToMatch(Math.min(found, last));
+        }
+      }
+      tell();
+    },
+  });
+
+  const shows = ({ seq, entry }: Row) => seq <= pausedAt && (!entry || passes(entry, filter));
+  const add = (row: Row) => {
+    if (shows(row)) view.rows.push(row);
+    view.draw();
+  };
   /** Works out anew what is shown. */
-  #rebuild(): void {
-    this.#search?.forget(this.#kept.rows[0]?.seq ?? 0);
-    this.#view.show(this.#kept.rows.filter((row) => this.#shows(row)));
-  }
+  const rebuild = () => {
+    search?.forget(kept.rows[0]?.seq ?? 0);
+    view.show(kept.rows.filter(shows));
+  };
+  const newSearch = () => {
+    search = query ? createLineSearch(query) : undefined;
+    goFrom = undefined;
+    view.draw();
+  };
+  const go = (row: Row | undefined) => {
+    if (row) view.reveal(row);
+    return !!row;
+  };
+  const goToMatch = (position: number) => {
+    goTo = search?.go(position);
+    go(goTo);
+    tell();
+  };
+  /** The position of the current match, or of the first one that is in sight or below. */
+  const here = () => positionOf(search?.matches ?? [], search?.current?.seq ?? view.firstSeq());
+  const select = (range?: LineRange) => {
+    selected = range;
+    view.draw();
+    onSelect(range);
+  };
+  const tell = () => {
+    const paused = pausedAt < Infinity;
+    const following = view.following && !paused;
+    const rows = paused ? kept.rows : view.rows;
+    if (following) seen = rows.at(-1)?.seq ?? -1;
+    const unseen = rows.length - positionOf(rows, seen + 1);
+    const { matches = [], current } = search ?? {};
+    const state = { query, current: matches.indexOf(current as Row) + 1, count: matches.length };
+    const now = JSON.stringify([following, unseen, state]);
+    if (now === told) return;
+    told = now;
+    onFollow(following, unseen);
+    onSearch(state);
+  };
 
-  /** Goes from the current match, or else from a row, to another match. */
-  #step(from: number, direction: 1 | -1): void {
-    const row = this.#search?.step(this.#search.current?.seq ?? from, direction);
-    this.#goTo = row;
-    this.#go(row);
-    this.#tell();
-  }
-
-  #go(row: Row | null | undefined): boolean {
-    if (row) this.#view.reveal(row);
-    return Boolean(row);
-  }
-
-  #dress(row: Row, node: HTMLElement): void {
-    const { classList } = node;
-    const { from = 1, to = 0 } = this.#selected ?? {};
-    classList.toggle("selected", row.entry !== null && row.index >= from && row.index <= to);
-    classList.toggle("current", row === this.#search?.current);
-    if (row === this.#goTo) {
-      this.#goTo = null;
-      // It may be folded away, or far down in a row that is higher than the list.
-      const mark = node.querySelector("mark");
-      const folded = mark?.closest("details");
-      if (folded) folded.open = true;
-      requestAnimationFrame(() => mark?.scrollIntoView({ block: "nearest", inline: "nearest" }));
-    }
-  }
-
-  #onClick(event: MouseEvent): void {
-    const number = event.target instanceof Element && event.target.closest("a.number");
+  view.element.onclick = (event) => {
+    const number = (event.target as Element).closest("a.number");
     // A click for a new tab or window is the browser's.
     if (!number || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     const index = Number(number.textContent);
-    this.select(event.shiftKey ? (this.#selected?.from ?? index) : index, index);
-  }
+    const first = event.shiftKey ? (selected?.from ?? index) : index;
+    select({ from: Math.min(first, index), to: Math.max(first, index) });
+  };
 
-  #select(range: LineRange | null): void {
-    this.#selected = range;
-    this.#view.draw();
-    this.#options.onSelect(range);
-  }
-
-  #newSearch(): void {
-    this.#search = this.#query === "" ? null : new LineSearch(this.#query);
-    this.#goFrom = null;
-    this.#view.draw();
-  }
-
-  #onFrame(): void {
-    const search = this.#search;
-    if (search !== null) {
-      const end = performance.now() + SEARCH_MS;
-      const done = search.scan(this.#view.rows, () => performance.now() > end);
-      if (!done) this.#view.draw();
-      // What it began at has flowed by meanwhile.
-      if (this.#goFrom !== null && this.#view.following) this.#goFrom = this.#view.topSeq + 1;
-      if (this.#goFrom !== null && (done || search.last >= this.#goFrom)) {
-        if (search.last >= this.#goFrom) this.#step(this.#goFrom - 1, 1);
-        else this.#step(this.#goFrom, -1);
-        this.#goFrom = null;
+  return {
+    element: view.element,
+    facets,
+    append(entries) {
+      for (const entry of entries) {
+        countFacets(facets, entry, 1);
+        look.origin ||= Date.parse(entry.timestamp ?? "") || 0;
+        add(kept.line(entry));
       }
-    }
-    this.#tell();
-  }
-
-  #tell(): void {
-    const paused = this.#pausedAt < Number.POSITIVE_INFINITY;
-    const following = this.#view.following && !paused;
-    const rows = paused ? this.#kept.rows : this.#view.rows;
-    if (following) this.#seen = rows.at(-1)?.seq ?? -1;
-    const unseen = rows.length - positionOf(rows, "seq", this.#seen + 1);
-    const { position: current = 0, count = 0 } = this.#search ?? {};
-    const told = JSON.stringify([following, unseen, this.#query, current, count]);
-    if (told === this.#told) return;
-    this.#told = told;
-    this.#options.onFollow(following, unseen);
-    this.#options.onSearch({ query: this.#query, current, count });
-  }
+      if (kept.trim()) rebuild();
+    },
+    gap: ({ from, lost, reason }) => add(kept.note(earlierLines(lost, reason === "lost"), from, lost)),
+    reset() {
+      kept.clear();
+      look.origin = 0;
+      selected = undefined;
+      const { seq } = kept.note("The log began anew", 0, 0);
+      pausedAt = Math.max(pausedAt, seq);
+      rebuild();
+    },
+    setTime(mode) {
+      look.time = mode;
+      view.relayout(true);
+    },
+    setWrap(on) {
+      view.wrap = on;
+      view.element.classList.toggle("nowrap", !on);
+      view.relayout();
+    },
+    setFilter(wanted) {
+      filter = wanted;
+      newSearch();
+      rebuild();
+    },
+    search(text) {
+      const from = search?.current?.seq ?? view.firstSeq();
+      query = text;
+      newSearch();
+      goFrom = from;
+      look.pattern = search?.pattern;
+      for (const node of view.nodes.values()) node.paint?.();
+    },
+    next: () => goToMatch(here() + (search?.current ? 1 : 0)),
+    previous: () => goToMatch(here() - 1),
+    follow: view.follow,
+    pause(on) {
+      pausedAt = on ? (kept.rows.at(-1)?.seq ?? -1) : Infinity;
+      rebuild();
+    },
+    jumpToLine: (index) => go(view.rows.find((row) => row.entry && row.index === index)),
+    jumpToLayer: (name) => go(view.rows.find(({ entry }) => entry && layerOf(entry) === name)),
+    select,
+    copyText: () =>
+      view.rows
+        .filter(({ index }) => !selected || (index >= selected.from && index <= selected.to))
+        .map(({ entry, note }) => (entry ? textOf(entry) : `[${note}]`))
+        .join("\n"),
+    destroy: view.destroy,
+  };
 }

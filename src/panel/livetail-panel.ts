@@ -1,4 +1,4 @@
-import type { ClientOptions } from "../client/request.js";
+import type { ClientError } from "../client/request.js";
 import { element } from "./element.js";
 import { findRun } from "./find-run.js";
 import { handleKey } from "./keyboard.js";
@@ -29,8 +29,8 @@ export class LivetailPanel extends Base {
 
   #options: PanelOptions = {};
   #panel: RunPanel | undefined;
-  #endSearch: (() => void) | undefined;
-  #page: AbortController | undefined;
+  /** Ends with its stay in the page. */
+  #stay = new AbortController();
   #due = false;
 
   /** Where the handler is mounted. Default `/operations`. */
@@ -74,8 +74,7 @@ export class LivetailPanel extends Base {
   }
 
   disconnectedCallback(): void {
-    this.#page?.abort();
-    this.#endSearch?.();
+    this.#stay.abort();
     this.#panel?.stop();
   }
 
@@ -93,45 +92,44 @@ export class LivetailPanel extends Base {
     });
   }
 
-  #begin(): void {
+  async #begin(): Promise<void> {
     this.disconnectedCallback();
     this.#panel?.destroy();
     this.#panel = undefined;
+    this.#stay = new AbortController();
+    const { signal } = this.#stay;
     const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
-    root.adoptedStyleSheets = [panelStyle()];
-    const { runId, subjectId } = this;
-    const client = { ...this.#options, endpointBase: (this.src || "/operations").replace(/\/$/, "") };
     const blank = element("p", "blank", {}, "Waiting for a run…");
+    root.adoptedStyleSheets = [panelStyle()];
     root.replaceChildren(blank);
-    if (runId) this.#show(root, runId, client);
-    else if (subjectId) {
-      const found = (id: string) => this.#show(root, id, client);
-      this.#endSearch = findRun(subjectId, client, found, (error) => {
-        if (error.fatal) blank.textContent = error.message;
-        this.#report("error", error);
-      });
+    const client = { ...this.#options, endpointBase: (this.src || "/operations").replace(/\/$/, "") };
+    let { runId } = this;
+    try {
+      runId ||= this.subjectId && (await findRun(this.subjectId, client, signal));
+    } catch (cause) {
+      if (signal.aborted) return;
+      const error = cause as ClientError;
+      blank.textContent = error.message;
+      this.#report("error", error);
     }
-  }
-
-  #show(root: ShadowRoot, runId: string, client: PanelOptions & ClientOptions): void {
-    const panel = createRunPanel({
+    if (!runId || signal.aborted) return;
+    this.#panel = createRunPanel({
       runId,
       client,
       cancellable: this.hasAttribute("cancellable"),
       standalone: this.hasAttribute("standalone"),
       report: this.#report,
     });
-    this.#panel = panel;
-    root.replaceChildren(...panel.nodes);
-    this.#start(panel);
+    root.replaceChildren(...this.#panel.nodes);
+    this.#start(this.#panel);
   }
 
   #start(panel: RunPanel): void {
-    this.#page = new AbortController();
-    const { signal } = this.#page;
-    const keys = (event: Event) => handleKey(event as KeyboardEvent, panel.keys);
+    this.#stay = new AbortController();
+    const { signal } = this.#stay;
     const standalone = this.hasAttribute("standalone");
-    (standalone ? document : this).addEventListener("keydown", keys, { signal });
+    const page = standalone ? document : this;
+    page.addEventListener("keydown", (event) => handleKey(event as KeyboardEvent, panel.keys), { signal });
     if (standalone) {
       const go = () => panel.goTo(location.hash);
       addEventListener("hashchange", go, { signal });

@@ -8,17 +8,22 @@ export function fold(part: string, summary: readonly (Node | string)[], content:
   return made;
 }
 
+/** Writes a text into a node, which it returns. */
+export type Write = (node: HTMLElement, text: string) => HTMLElement;
+
 /** One row per name; what holds other values is a fold. */
-export function* metadataTree(fields: Iterable<readonly [name: string, value: unknown]>): Generator<HTMLElement> {
+export function* metadataTree(
+  fields: Iterable<readonly [name: string, value: unknown]>,
+  write: Write,
+): Generator<HTMLElement> {
   for (const [name, value] of fields) {
     const key = element("bdi", "key", {}, name);
-    const inner = typeof value === "object" && value !== null ? Object.entries(value) : [];
+    const inner = typeof value === "object" ? Object.entries(value ?? {}) : [];
     if (inner.length > 0) {
-      const [open, close] = Array.isArray(value) ? "[]" : "{}";
-      yield fold("branch", [key, ` ${open}${inner.length}${close}`], () => metadataTree(inner));
+      yield fold("branch", [key, ` (${inner.length})`], () => metadataTree(inner, write));
     } else {
-      const text = typeof value === "string" ? value : JSON.stringify(value);
-      yield element("div", "leaf", {}, key, " ", element("bdi", typeof value, {}, text ?? ""));
+      const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+      yield element("div", "leaf", {}, key, " ", write(element("bdi", typeof value), text));
     }
   }
 }

@@ -1,16 +1,47 @@
 /** The part of many rows that is in sight, as nodes in an element that scrolls. */
 import { element } from "./element.js";
 import { positionOf, type Row } from "./line-rows.js";
-import { RowHeights, wrappedLines } from "./row-window.js";
+import { bisect, createRowTops, wrappedLines } from "./row-window.js";
 
 /** Whom a view asks and tells. */
-export interface RowViewOptions {
+export interface RowViewOptions<Made extends HTMLElement> {
   /** Makes the nodes of a row. */
-  make(row: Row): HTMLElement;
+  make(row: Row): Made;
   /** Is handed each row of the window at each frame. */
-  dress(row: Row, node: HTMLElement): void;
+  dress(row: Row, node: Made): void;
   /** Called before a frame is drawn. */
   onFrame(): void;
+}
+
+/**
+ * Rows of any height, of which only those in sight have nodes. A row that was not seen yet has an estimated height;
+ * when it turns out otherwise, what the user looks at stays where it is.
+ */
+export interface RowView<Made extends HTMLElement> {
+  /** What scrolls. */
+  readonly element: HTMLElement;
+  /** All of its rows; more may be added below. */
+  rows: Row[];
+  /** The rows with their nodes: those in the window, and those in which a fold is open. */
+  readonly nodes: ReadonlyMap<Row, Made>;
+  /** Whether it sticks to the end. */
+  following: boolean;
+  /** Whether long lines are wrapped. */
+  wrap: boolean;
+  /** The first row that begins in sight; Infinity when none does. */
+  firstSeq(): number;
+  /** Shows other rows. What it has of the same rows stays. */
+  show(rows: Row[]): void;
+  /** Measures every row anew, with new nodes where `anew` is true. */
+  relayout(anew?: boolean): void;
+  /** Sticks to the end, or lets go of it where it is. */
+  follow(on: boolean): void;
+  /** Shows a row: where it is if it is in sight, else in the middle. */
+  reveal(row: Row): void;
+  /** Draws in the next frame. */
+  draw(): void;
+  /** Lets go of everything. */
+  destroy(): void;
 }
 
 /** What is rendered above and below what is in sight, in pixels, so that scrolling shows rows at once. */
@@ -21,203 +52,170 @@ const MAX_PASSES = 5;
 const ASIDE = 230;
 const CHARACTER = 0.36;
 
-/**
- * Rows of any height, of which only those in sight have nodes. A row that was not seen yet has an estimated height;
- * when it turns out otherwise, what the user looks at stays where it is.
- */
-export class RowView {
-  /** What scrolls. */
-  readonly element: HTMLElement;
-  /** Whether it sticks to the end. */
-  following = true;
-  /** Whether long lines are wrapped. */
-  wrap = true;
-  /** The rows with their nodes: those in the window, and those in which a fold is open. */
-  readonly nodes = new Map<Row, HTMLElement>();
+/** Quiet: what flows by is not read out. */
+const ROOT = { tabIndex: 0, role: "log", ariaLive: "off", ariaLabel: "Lines" };
 
-  /** All of its rows. */
-  rows: Row[] = [];
-
-  readonly #options: RowViewOptions;
-  readonly #all = element("div", "all");
-  readonly #window = element("div", "window");
-  readonly #observer = new ResizeObserver(() => this.draw());
-  #heights = new RowHeights();
+/** Makes a view without rows. */
+export function createRowView<Made extends HTMLElement>(options: RowViewOptions<Made>): RowView<Made> {
+  const { make, dress, onFrame } = options;
+  const nodes = new Map<Row, Made>();
+  /** As high as all rows, those above the window as its padding. */
+  const all = element("div", "all");
+  const scroller = element("div", "lines", ROOT, all);
   /** The row at the upper edge, and how far down in it that edge is; what counts while it does not follow. */
-  #anchor = { seq: 0, offset: 0 };
+  let anchor = { seq: 0, offset: 0 };
   /** Where it scrolled to itself. */
-  #top = 0;
-  #width = 0;
-  #lineHeight = 20;
-  #columns = 100;
-  #frame = 0;
-
-  constructor(options: RowViewOptions) {
-    this.#options = options;
-    this.#all.append(this.#window);
-    this.element = element("div", "lines", { tabIndex: 0 }, this.#all);
-    this.element.addEventListener("scroll", () => this.#onScroll(), { passive: true });
-    // It does not bubble.
-    this.element.addEventListener("toggle", ({ target }) => this.#onToggle(target as Node), { capture: true });
-    this.#observer.observe(this.element);
-  }
-
-  /** The last row that begins above the upper edge; -1 when none does. */
-  get topSeq(): number {
-    const edge = this.#edge;
-    return edge > 0 ? (this.rows[this.#heights.at(edge - 1)]?.seq ?? -1) : -1;
-  }
-
-  /** Shows other rows. What it has of the same rows stays. */
-  show(rows: Row[]): void {
-    this.rows = rows;
-    this.#heights = new RowHeights(rows.map((row) => this.#heightOf(row)));
-    const first = rows[0]?.seq ?? Number.POSITIVE_INFINITY;
-    for (const row of this.nodes.keys()) if (row.seq < first) this.#remove(row);
-    this.draw();
-  }
-
-  /** Adds a row below. */
-  push(row: Row): void {
-    this.rows.push(row);
-    this.#heights.push(this.#heightOf(row));
-  }
-
-  /** Measures every row anew, with new nodes where `anew` is true. */
-  relayout(anew = false): void {
-    if (anew) for (const row of this.nodes.keys()) this.#remove(row);
-    this.#lineHeight = Number.parseFloat(getComputedStyle(this.element).lineHeight) || 20;
-    const columns = Math.floor((this.#width - ASIDE) / (this.#lineHeight * CHARACTER));
-    this.#columns = this.wrap ? Math.max(columns, 20) : Number.POSITIVE_INFINITY;
-    for (const row of this.rows) {
-      row.height = 0;
-      row.measured = false;
-    }
-    this.show(this.rows);
-  }
-
-  /** Sticks to the end, or lets go of it where it is. */
-  follow(on: boolean): void {
-    this.following = on;
-    if (!on) this.#anchorAt(this.element.scrollTop);
-    this.draw();
-  }
-
-  /** Shows a row: where it is if it is in sight, else in the middle. */
-  reveal({ seq }: Row): void {
-    const { clientHeight } = this.element;
-    const at = positionOf(this.rows, "seq", seq);
-    const top = this.#heights.top(at);
-    const bottom = this.#heights.top(at + 1);
-    if (top < this.#edge || bottom > this.#edge + clientHeight) {
-      this.following = false;
-      this.#anchor = { seq, offset: Math.min(0, (bottom - top - clientHeight) / 2) };
-    }
-    this.draw();
-  }
-
-  /** Draws in the next frame. */
-  draw(): void {
-    this.#frame ||= requestAnimationFrame(() => {
-      this.#frame = 0;
-      this.#options.onFrame();
-      if (this.element.clientHeight > 0) this.#render();
-    });
-  }
-
-  /** Lets go of everything. */
-  destroy(): void {
-    this.#observer.disconnect();
-    cancelAnimationFrame(this.#frame);
-    this.#frame = -1;
-    this.element.remove();
-  }
-
-  /** The upper edge of what is in sight; of what will be, where lines came and it follows. */
-  get #edge(): number {
-    const { scrollTop, clientHeight } = this.element;
-    return this.following ? this.#heights.total - clientHeight : scrollTop;
-  }
+  let ownTop = 0;
+  let width = 0;
+  let lineHeight = 20;
+  let columns = 100;
+  let frame = 0;
 
   /** As it was measured, or as it is thought to be. */
-  #heightOf(row: Row): number {
+  const heightOf = (row: Row) => {
     const { entry, note } = row;
-    const folded = entry?.traceback === undefined ? 0 : 1;
-    row.height ||= (wrappedLines(entry?.message ?? note, this.#columns) + folded) * this.#lineHeight;
+    row.height ||= (wrappedLines(entry?.message ?? note, columns) + (entry?.traceback ? 1 : 0)) * lineHeight;
     return row.height;
-  }
+  };
+  const { top, at, changed } = createRowTops(
+    () => view.rows.length,
+    (at) => heightOf(view.rows[at] as Row),
+  );
+  const place = (seq: number) => positionOf(view.rows, seq);
+  const total = () => top(view.rows.length);
+  /** The upper edge of what is in sight, or of what will be in the next frame. */
+  const edge = () => {
+    const anchored = view.following ? Infinity : top(place(anchor.seq)) + anchor.offset;
+    return Math.max(0, Math.min(anchored, total() - scroller.clientHeight));
+  };
 
-  #render(): void {
-    const { clientHeight, clientWidth } = this.element;
-    if (clientWidth !== this.#width) {
-      this.#width = clientWidth;
-      this.relayout();
-    }
-    const heights = this.#heights;
-    let top = 0;
-    for (let pass = 0, settled = false; pass < MAX_PASSES && !settled; pass++) {
-      const anchored = heights.top(positionOf(this.rows, "seq", this.#anchor.seq)) + this.#anchor.offset;
-      top = Math.max(0, Math.min(this.following ? heights.total : anchored, heights.total - clientHeight));
-      const from = heights.at(top - OVERSCAN);
-      const rows = this.rows.slice(from, heights.at(top + clientHeight + OVERSCAN) + 1);
-      this.#place(heights.top(from));
-      this.#mount(rows);
-      settled = true;
-      for (const [at, row] of rows.entries()) {
-        if (row.measured) continue;
-        row.measured = true;
-        row.height = this.nodes.get(row)?.getBoundingClientRect().height ?? 0;
-        if (heights.set(from + at, row.height)) settled = false;
-      }
-      if (!settled) this.#place(heights.top(from));
-    }
-    if (Math.abs(this.element.scrollTop - top) >= 1) this.element.scrollTop = top;
-    this.#top = this.element.scrollTop;
-  }
-
-  #place(top: number): void {
-    this.#all.style.height = `${this.#heights.total}px`;
-    this.#window.style.top = `${top}px`;
-  }
-
-  /** Puts these rows into the window, and no others. */
-  #mount(rows: readonly Row[]): void {
-    const wanted = new Set(rows);
-    for (const row of this.nodes.keys()) if (!wanted.has(row)) this.#remove(row, "details[open]");
-    let before = this.#window.firstChild;
-    for (const row of rows) {
-      const node = this.nodes.get(row) ?? this.#options.make(row);
-      this.nodes.set(row, node);
-      if (node === before) before = before.nextSibling;
-      else this.#window.insertBefore(node, before);
-      this.#options.dress(row, node);
-    }
-  }
+  const anchorAt = (offset: number) => {
+    const first = at(offset);
+    anchor = { seq: view.rows[first]?.seq ?? 0, offset: offset - top(first) };
+  };
 
   /** Takes the nodes of a row away; they are kept for later if something in them is `precious`. */
-  #remove(row: Row, precious?: string): void {
-    const node = this.nodes.get(row);
-    if (node?.matches(":focus-within")) this.element.focus({ preventScroll: true });
+  const remove = (row: Row, precious?: string) => {
+    const node = nodes.get(row);
+    if (node?.matches(":focus-within")) scroller.focus({ preventScroll: true });
     node?.remove();
-    if (!precious || !node?.querySelector(precious)) this.nodes.delete(row);
-  }
+    if (!precious || !node?.querySelector(precious)) nodes.delete(row);
+  };
 
-  #anchorAt(top: number): void {
-    const at = this.#heights.at(top);
-    this.#anchor = { seq: this.rows[at]?.seq ?? 0, offset: top - this.#heights.top(at) };
-  }
+  /** Puts these rows into the window, and no others. */
+  const mount = (rows: readonly Row[]) => {
+    for (const row of nodes.keys()) if (!rows.includes(row)) remove(row, "details[open]");
+    let before = all.firstChild;
+    for (const row of rows) {
+      const node = nodes.get(row) ?? make(row);
+      nodes.set(row, node);
+      if (node === before) before = before.nextSibling;
+      else all.insertBefore(node, before);
+      dress(row, node);
+    }
+  };
 
-  #onScroll(): void {
-    const { scrollTop, clientHeight } = this.element;
-    if (Math.abs(scrollTop - this.#top) < 1) return;
-    this.#top = scrollTop;
-    this.#anchorAt(scrollTop);
-    this.following = scrollTop + clientHeight >= this.#heights.total - 2;
-    this.draw();
-  }
+  const render = () => {
+    const { clientHeight, clientWidth } = scroller;
+    if (clientWidth !== width) {
+      width = clientWidth;
+      view.relayout();
+    }
+    let settled = false;
+    for (let pass = 0; pass < MAX_PASSES && !settled; pass++) {
+      const from = at(edge() - OVERSCAN);
+      const rows = view.rows.slice(from, at(edge() + clientHeight + OVERSCAN) + 1);
+      mount(rows);
+      settled = true;
+      for (const [index, row] of rows.entries()) {
+        if (row.measured) continue;
+        row.measured = true;
+        const before = row.height;
+        row.height = nodes.get(row)?.getBoundingClientRect().height ?? 0;
+        if (row.height !== before) {
+          settled = false;
+          changed(from + index);
+        }
+      }
+      all.style.height = `${total()}px`;
+      all.style.paddingTop = `${top(from)}px`;
+    }
+    if (Math.abs(scroller.scrollTop - edge()) >= 1) scroller.scrollTop = edge();
+    ownTop = scroller.scrollTop;
+  };
 
-  #onToggle(target: Node): void {
-    for (const [row, node] of this.nodes) if (node.contains(target)) row.measured = false;
-    this.draw();
-  }
+  const view: RowView<Made> = {
+    element: scroller,
+    rows: [],
+    nodes,
+    following: true,
+    wrap: true,
+    firstSeq: () => view.rows[bisect(view.rows.length, (at) => top(at) < edge())]?.seq ?? Infinity,
+    show(rows) {
+      view.rows = rows;
+      changed(0);
+      for (const row of nodes.keys()) if (row.seq < (rows[0]?.seq ?? Infinity)) remove(row);
+      view.draw();
+    },
+    relayout(anew) {
+      if (anew) for (const row of nodes.keys()) remove(row);
+      lineHeight = parseFloat(getComputedStyle(scroller).lineHeight) || 20;
+      const fitting = Math.floor((width - ASIDE) / (lineHeight * CHARACTER));
+      columns = view.wrap ? Math.max(fitting, 20) : Infinity;
+      for (const row of view.rows) {
+        row.height = 0;
+        row.measured = false;
+      }
+      view.show(view.rows);
+    },
+    follow(on) {
+      view.following = on;
+      if (!on) anchorAt(scroller.scrollTop);
+      view.draw();
+    },
+    reveal({ seq }) {
+      const { clientHeight } = scroller;
+      const first = top(place(seq));
+      const last = top(place(seq) + 1);
+      if (first < edge() || last > edge() + clientHeight) {
+        view.following = false;
+        anchor = { seq, offset: Math.min(0, (last - first - clientHeight) / 2) };
+      }
+      view.draw();
+    },
+    draw() {
+      frame ||= requestAnimationFrame(() => {
+        frame = 0;
+        onFrame();
+        if (scroller.clientHeight > 0) render();
+      });
+    },
+    destroy() {
+      observer.disconnect();
+      cancelAnimationFrame(frame);
+      frame = -1;
+      scroller.remove();
+    },
+  };
+
+  scroller.onscroll = () => {
+    const { scrollTop, clientHeight } = scroller;
+    if (Math.abs(scrollTop - ownTop) < 1) return;
+    ownTop = scrollTop;
+    anchorAt(scrollTop);
+    view.following = scrollTop + clientHeight >= total() - 2;
+    view.draw();
+  };
+  // It does not bubble.
+  scroller.addEventListener(
+    "toggle",
+    ({ target }) => {
+      for (const [row, node] of nodes) if (node.contains(target as HTMLElement)) row.measured = false;
+      view.draw();
+    },
+    true,
+  );
+  const observer = new ResizeObserver(view.draw);
+  observer.observe(scroller);
+  return view;
 }

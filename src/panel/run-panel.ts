@@ -7,7 +7,7 @@ import { createHeader } from "./header.js";
 import type { Keys } from "./keyboard.js";
 import { createLayerStrip } from "./layer-strip.js";
 import { formatLineLink, parseLineLink } from "./line-link.js";
-import { LineList, type LineRange } from "./line-list.js";
+import { createLineList, type LineRange } from "./line-list.js";
 import { type Hear, type PanelOptions, type RunView, watchRun } from "./run-watch.js";
 import { createToolbar } from "./toolbar.js";
 
@@ -44,7 +44,7 @@ export function createRunPanel({ runId, client, cancellable, standalone, report 
   let paused = false;
   let following = true;
   let link = "";
-  let awaited: LineRange | null = null;
+  let awaited: LineRange | undefined;
   let tick: ReturnType<typeof setInterval> | undefined;
   let due = false;
 
@@ -60,7 +60,7 @@ export function createRunPanel({ runId, client, cancellable, standalone, report 
     }, 4000);
   };
 
-  const list = new LineList({
+  const list = createLineList({
     onFollow(on, unseen) {
       following = on;
       toolbar.showFollow(on);
@@ -71,7 +71,7 @@ export function createRunPanel({ runId, client, cancellable, standalone, report 
     onSelect(range) {
       link = range ? formatLineLink(range) : "";
       chosen.hidden = !range;
-      chosenText.textContent = link.replace("#L", "Line ").replace("-L", "–");
+      chosenText.textContent = link;
       if (standalone) history.replaceState(history.state, "", link || location.pathname + location.search);
     },
   });
@@ -98,22 +98,22 @@ export function createRunPanel({ runId, client, cancellable, standalone, report 
     { hidden: true },
     chosenText,
     button("button", "Copy link", async () => say(await copyText(new URL(`${url}/view${link}`, location.href).href))),
-    button("button", "✕", () => list.clearSelection(), "Choose no lines"),
+    button("button", "✕", () => list.select(), "Choose no lines"),
   );
 
   const cancel = () =>
-    request(`${url}/cancel`, client, { method: "POST" }, async () => watch.refresh()).catch((error: ClientError) =>
+    request(`${url}/cancel`, client, { method: "POST" }, watch.refresh).catch((error: ClientError) =>
       say(error.message),
     );
-  const header = createHeader(runId, cancellable ? cancel : null);
+  const header = createHeader(runId, cancellable ? cancel : undefined);
   const strip = createLayerStrip((name) => {
     if (!list.jumpToLayer(name)) say("No line of this layer is shown");
   });
 
   const arrive = () => {
     if (!awaited || !list.jumpToLine(awaited.from)) return;
-    list.select(awaited.from, awaited.to);
-    awaited = null;
+    list.select(awaited);
+    awaited = undefined;
   };
   const show = () => {
     const { view } = watch;
@@ -163,13 +163,13 @@ export function createRunPanel({ runId, client, cancellable, standalone, report 
           searchBox.value = "";
           list.search("");
           list.element.focus();
-        } else list.clearSelection();
-        for (const element of [header.element, toolbar.element]) {
-          for (const menu of element.querySelectorAll("details")) menu.open = false;
-        }
+        } else list.select();
+        // The menus share a name, so at most one is open.
+        const menu = body.parentNode?.querySelector<HTMLDetailsElement>("[name=menu][open]");
+        if (menu) menu.open = false;
       },
-      n: () => list.next(),
-      N: () => list.previous(),
+      n: list.next,
+      N: list.previous,
       j: () => list.element.scrollBy(0, 20),
       k: () => list.element.scrollBy(0, -20),
       End: () => follow(true),

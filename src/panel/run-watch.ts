@@ -66,7 +66,7 @@ export interface RunWatch {
   /** Ends requests and timers. */
   stop(): void;
   /** Reads operation, subject and times anew. */
-  refresh(): void;
+  refresh(): Promise<void>;
 }
 
 /** Makes the watch of a run; nothing is asked for before `start()`. `onChange` is called when the view has changed. */

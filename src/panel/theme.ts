@@ -5,17 +5,19 @@
 export const THEME = `
 :host {
   color-scheme: light dark;
-  --lt-bg: light-dark(#ffffff, #0f1319);
-  --lt-raised: light-dark(#f5f7f9, #171c24);
-  --lt-hover: light-dark(#e9edf1, #232a34);
+  --lt-bg: light-dark(#fff, #0f1319);
   --lt-text: light-dark(#1c232b, #e4e9ef);
-  --lt-dim: light-dark(#57616c, #97a3b0);
-  --lt-border: light-dark(#d8dee4, #2c343f);
+  --lt-raised: color-mix(in srgb, var(--lt-text) 4%, var(--lt-bg));
+  --lt-hover: color-mix(in srgb, var(--lt-text) 9%, var(--lt-bg));
+  --lt-border: color-mix(in srgb, var(--lt-text) 16%, var(--lt-bg));
+  --lt-dim: color-mix(in srgb, var(--lt-text) 70%, var(--lt-bg));
   --lt-accent: light-dark(#0b63ce, #62a8ff);
   --lt-success: light-dark(#18743a, #4cc476);
   --lt-warning: light-dark(#8a5a00, #e0ab3d);
   --lt-danger: light-dark(#c4232d, #ff7b76);
   --lt-font: 13px/1.5 system-ui, sans-serif;
-  --lt-mono: 12px/20px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
+  --lt-mono: 12px/20px ui-monospace, Menlo, Consolas, monospace;
+  --lt-magenta: color-mix(in srgb, var(--lt-danger), var(--lt-accent));
+  --lt-cyan: color-mix(in srgb, var(--lt-success), var(--lt-accent));
 }
 `;

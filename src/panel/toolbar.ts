@@ -1,5 +1,5 @@
 /** The tools of the panel: search, filter, time, wrap, follow, pause, copy, download. */
-import { type ClientOptions, request, runUrl } from "../client/request.js";
+import { type ClientError, type ClientOptions, request, runUrl } from "../client/request.js";
 import { copyText } from "./copy-text.js";
 import { button, element } from "./element.js";
 import { createFilterMenu } from "./filter-menu.js";
@@ -38,8 +38,8 @@ export function createToolbar({ list, runId, client, onFollow, onPause, say }: T
     spellcheck: false,
   });
   const found = element("span", "found", { role: "status" });
-  const previous = button("button", "↑", () => list.previous(), "Previous match");
-  const next = button("button", "↓", () => list.next(), "Next match");
+  const previous = button("button", "↑", list.previous, "Previous match");
+  const next = button("button", "↓", list.next, "Next match");
   searchBox.oninput = () => list.search(searchBox.value);
   searchBox.onkeydown = ({ key, shiftKey }) => {
     if (key === "Enter") (shiftKey ? previous : next).click();
@@ -48,11 +48,17 @@ export function createToolbar({ list, runId, client, onFollow, onPause, say }: T
   const times = Object.entries(TIMES).map(([value, label]) => element("option", "", { value }, label));
   const clock = element("select", "button", { ariaLabel: "Time" }, ...times);
   clock.onchange = () => list.setTime(clock.value as TimeMode);
-  const [wrap] = toggle("Wrap", (on) => list.setWrap(on));
-  const [follow, showFollow] = toggle("Follow", onFollow);
-  const [pause, showPause] = toggle("Pause", onPause);
-  showPause(false);
+  const [wrap] = toggle("Wrap", true, list.setWrap);
+  const [follow, showFollow] = toggle("Follow", true, onFollow);
+  const [pause, showPause] = toggle("Pause", false, onPause);
   const copy = button("button", "Copy", async () => say(await copyText(list.copyText())));
+
+  // Fetched first, because links have no headers.
+  const download = () =>
+    request(`${runUrl(runId, client)}/download`, client, {}, (response) => response.blob()).then(
+      (blob) => element("a", "", { href: URL.createObjectURL(blob), download: `${runId}.ndjson` }).click(),
+      (error: ClientError) => say(error.message),
+    );
 
   return {
     element: element(
@@ -60,13 +66,13 @@ export function createToolbar({ list, runId, client, onFollow, onPause, say }: T
       "toolbar",
       {},
       element("div", "finder", { role: "search" }, searchBox, found, previous, next),
-      createFilterMenu(list.facets, (filter) => list.setFilter(filter)),
+      createFilterMenu(list.facets, list.setFilter),
       clock,
       wrap,
       follow,
       pause,
       copy,
-      downloadOf(runId, client, say),
+      button("button", "Download", download),
     ),
     searchBox,
     showSearch({ query, current, count }) {
@@ -77,33 +83,19 @@ export function createToolbar({ list, runId, client, onFollow, onPause, say }: T
   };
 }
 
-/** A link to the kept lines; where requests need headers, which links cannot have, they are fetched first. */
-function downloadOf(runId: string, client: ClientOptions, say: (text: string) => void): HTMLElement {
-  const url = `${runUrl(runId, client)}/download`;
-  const link = element("a", "button", { href: url, download: `${runId}.ndjson` }, "Download");
-  if (client.headers) {
-    link.onclick = async (event) => {
-      event.preventDefault();
-      try {
-        const blob = await request(url, client, {}, (response) => response.blob());
-        element("a", "", { href: URL.createObjectURL(blob), download: link.download }).click();
-      } catch (error) {
-        say((error as Error).message);
-      }
-    };
-  }
-  return link;
-}
-
-function toggle(text: string, onChange: (on: boolean) => void): [HTMLButtonElement, show: (on: boolean) => void] {
+function toggle(
+  text: string,
+  pressed: boolean,
+  onChange: (on: boolean) => void,
+): [HTMLButtonElement, show: (on: boolean) => void] {
   const show = (on: boolean) => {
-    node.ariaPressed = String(on);
+    node.ariaPressed = `${on}`;
   };
   const node = button("button", text, () => {
     const on = node.ariaPressed !== "true";
     show(on);
     onChange(on);
   });
-  show(true);
+  show(pressed);
   return [node, show];
 }
