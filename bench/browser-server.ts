@@ -1,10 +1,11 @@
-/** A process that serves livetail and a page that follows runs; its parent says where Redis is. */
+/** A process that serves livetail and pages that follow runs; its parent says where Redis is. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createLivetail } from "livetail";
 import { createNodeHandler } from "livetail/node";
 import { BROWSER_PAGE } from "./browser-page.js";
 import { ownCpu } from "./cpu-time.js";
+import { panelPage } from "./panel-page.js";
 
 /** What the parent says first. */
 export interface BrowserServerRole {
@@ -24,7 +25,8 @@ process.on("disconnect", () => process.exit(0));
 async function serve({ redisUrl }: BrowserServerRole): Promise<string> {
   const operations = createNodeHandler(createLivetail({ redis: redisUrl }), { mount: "/operations" });
   const server = createServer((request, response) => {
-    if (request.url === "/page") response.writeHead(200, { "Content-Type": "text/html" }).end(BROWSER_PAGE);
+    const page = request.url?.startsWith("/panel/") ? panelPage(request.url.slice(7)) : BROWSER_PAGE;
+    if (/^\/pa(ge|nel\/)/.test(request.url ?? "")) response.writeHead(200, { "Content-Type": "text/html" }).end(page);
     else operations(request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -2,101 +2,18 @@
  * Takes the README's picture of the panel: `npm run picture`. A run whose clock is wound forward is shown by a real
  * server in a real browser; nothing of the page is made up.
  */
-import { once } from "node:events";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
-import { createNodeHandler } from "../src/adapters/node.js";
-import { createLivetail } from "../src/livetail.js";
-import type { Run } from "../src/run.js";
-import { memoryStore } from "../src/store/memory.js";
 import { launchBrowser } from "./support/browser.js";
+import { playScene } from "./support/picture-scene.js";
 
 const FILE = fileURLToPath(new URL("../examples/demo/view.png", import.meta.url));
 
-/** What the clock is behind; the scene winds it to the present. */
-let behindMs = 96_000;
-const clock = {
-  now: () => Date.now() - behindMs,
-  after: () => () => {},
-};
-
-async function pass(run: Run, ms: number): Promise<void> {
-  await run.flush();
-  behindMs = Math.max(0, behindMs - ms);
-}
-
-/** An operation of the kind that livetail is for, up to the moment of the picture. */
-async function perform(run: Run): Promise<void> {
-  const { logger } = run;
-  for (const layer of ["fetch_posting", "find_pain_points", "annotate", "write_cv", "render_pdf"]) {
-    run.layer(layer, "pending");
-  }
-  run.start();
-  for (let page = 1; page <= 260; page += 1) run.log(`crawled page ${page} of the board`);
-  run.layer("fetch_posting", "running");
-  run.logOutput("2026-01-14 10:22:33 [INFO] fetcher.http: GET https://jobs.example.com/42 200 in 412 ms", "stdout");
-  await pass(run, 2400);
-  logger.info("fetch_complete", {
-    layer: "fetch_posting",
-    message: "posting fetched, 18,204 bytes",
-    duration_ms: 2412,
-  });
-  run.layer("fetch_posting", "success");
-  run.layer("find_pain_points", "running");
-  await pass(run, 14_200);
-  logger.llmCallComplete({
-    stepName: "pain_points",
-    backend: "claude_cli",
-    model: "sonnet",
-    costUsd: 0.0512,
-    durationMs: 14_210,
-  });
-  run.layer("find_pain_points", "success");
-  run.layer("annotate", "skipped", "there is nothing to annotate");
-  run.layer("write_cv", "running", "section 1", { current: 1, total: 8 });
-  await pass(run, 8100);
-  logger.warn("retry_attempt", { message: "claude: overloaded, trying again in 2 s", attempt: 2 });
-  await pass(run, 2000);
-  logger.llmCallFallback({ stepName: "writer", backend: "langchain", model: "gpt-4o", durationMs: 6120 });
-  await pass(run, 9400);
-  for (const section of [1, 2, 3]) {
-    logger.llmCallComplete({
-      stepName: `section ${section}`,
-      backend: "claude_cli",
-      model: "sonnet",
-      costUsd: 0.018 + section / 1000,
-      durationMs: 9000 + 317 * section,
-    });
-    run.layer("write_cv", "running", `section ${section + 1}`, { current: section + 1, total: 8 });
-    run.logOutput(`\u001b[32m✔\u001b[0m section ${section} \u001b[2m(412 words, 3 bullets)\u001b[0m`, "stdout");
-    await pass(run, 9500);
-  }
-  logger.llmCallError({ stepName: "section 4", backend: "claude_cli", model: "sonnet" }, new Error("overloaded_error"));
-  run.logOutput("\u001b[33mwarning\u001b[0m: Overfull \\hbox (12.3pt too wide) at lines 41--43", "stderr");
-  await pass(run, behindMs);
-  run.logOutput("\u001b[32m✔\u001b[0m section 4 \u001b[2m(388 words, 4 bullets)\u001b[0m", "stdout");
-  await run.flush();
-}
-
-const livetail = createLivetail({
-  store: memoryStore({ now: clock.now, maxLines: 60 }),
-  maxLines: 60,
-  clock,
-  authorize: () => true,
-});
-const server = createServer(createNodeHandler(livetail, { mount: "/livetail" })).listen(0, "127.0.0.1");
-await once(server, "listening");
-const run = livetail.createOperationRun("job-42", "generate-cv");
-await perform(run);
+const scene = await playScene(60);
 const browser = await launchBrowser();
 const page = await browser.newPage({ viewport: { width: 1040, height: 470 }, colorScheme: "light" });
-await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/livetail/${run.id}/view`);
+await page.goto(scene.url);
 await page.locator(".line", { hasText: "section 4 (388 words" }).waitFor();
 await page.locator(".operation", { hasText: "generate-cv" }).waitFor();
 await page.screenshot({ path: FILE, animations: "disabled" });
 await browser.close();
-await run.fail("the picture is taken");
-await livetail.close();
-server.closeAllConnections();
-server.close();
+await scene.close();
