@@ -148,9 +148,15 @@ module.exports = {
       severity: "error",
       from: { path: "^src/client/" },
       to: {
-        pathNot: ["^src/client/", "^src/(protocol|errors|sse)\\.ts$", "^node_modules/eventsource-parser/"],
+        pathNot: [
+          "^src/client/",
+          "^src/(protocol|errors|sse)\\.ts$",
+          "^node_modules/(eventsource-parser|react|@types/react|vue)/",
+        ],
       },
     },
+    onlyIn("only-its-binding-knows-react", ["^src/client/react\\.ts$"], "(^|/)(@types/)?react(/|$)"),
+    onlyIn("only-its-binding-knows-vue", ["^src/client/vue\\.ts$"], "(^|/)vue(/|$)"),
     {
       name: "the-panel-is-for-browsers",
       severity: "error",

@@ -15,6 +15,8 @@ const library = [
   "src/adapters/nest.ts",
   "src/client/index.ts",
   "src/client/sse.ts",
+  "src/client/react.ts",
+  "src/client/vue.ts",
   "src/panel/index.ts",
   "src/runs/index.ts",
   "src/capture/child-process.ts",

@@ -8,11 +8,12 @@ import { startProgram } from "./support/cli.js";
 const examples = {
   express: () => import("../examples/express.js"),
   fastify: () => import("../examples/fastify.js"),
+  alpine: () => import("../examples/alpine.js"),
 };
 
 beforeAll(ensureBuilt, 120_000);
 
-describe.each(["express", "fastify"] as const)("the example for %s", (name) => {
+describe.each(["express", "fastify", "alpine"] as const)("the example for %s", (name) => {
   let service: { url: string; close(): Promise<void> } | undefined;
 
   /** Starts it on a free port and on the embedded store, whatever the environment says. */

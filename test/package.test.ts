@@ -50,6 +50,8 @@ beforeAll(async () => {
     "eventsource-parser",
     "ioredis",
     "fastify",
+    "react",
+    "vue",
     "winston-transport",
     "@types/express",
     "@types/node",

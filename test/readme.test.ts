@@ -97,7 +97,7 @@ describe("the README", () => {
       typeRoots: [join(ROOT, "node_modules/@types")],
       paths: {
         livetail: [join(ROOT, "dist/index.d.ts")],
-        "livetail/*": ["adapters/*", "capture/*", "*/index"].map((path) => join(ROOT, `dist/${path}.d.ts`)),
+        "livetail/*": ["adapters/*", "capture/*", "client/*", "*/index"].map((path) => join(ROOT, `dist/${path}.d.ts`)),
       },
     });
     const messages = ts.getPreEmitDiagnostics(program).map((diagnostic) => ({
