@@ -11,7 +11,7 @@ export const redisMutations: readonly Mutation[] = inFile("src/store/redis-scrip
   ["bytes pushed by others are not counted", "bytes = bytes + bytes_of(-extra, -1)", "bytes = bytes"],
   ["bytes of a lost buffer stay counted", "elseif length < len then", "elseif false then"],
   ["a batch counts as one line", "buffer.next = buffer.next + count", "buffer.next = buffer.next + 1"],
-  ["one line too few is kept", "buffer.len - math.max(max_lines, 1)", "buffer.len - math.max(max_lines, 1) + 1"],
+  ["one line too few is kept", "trim(buffer, math.max(max_lines, 1), ", "trim(buffer, math.max(max_lines - 1, 1), "],
   [
     "an append trims to the caps of its own store",
     "max_lines, max_bytes = cap(meta[13], max_lines), cap(meta[14], max_bytes)",
@@ -45,14 +45,25 @@ export const redisMutations: readonly Mutation[] = inFile("src/store/redis-scrip
   ["a foreign run that ended in an error goes on", " or status == 'error'", ""],
   [
     "bytes of lines that were too many stay counted",
-    "for _, line in ipairs(redis.call('LPOP', BUFFER, over)) do buffer.bytes = buffer.bytes - #line end",
-    "redis.call('LPOP', BUFFER, over)",
+    "buffer.len - count, buffer.bytes - bytes, drop + count",
+    "buffer.len - count, buffer.bytes, drop + count",
   ],
-  ["bytes do not bound the buffer", "while buffer.bytes > max_bytes and buffer.len > 1 do", "while false do"],
+  ["bytes of lines that were read stay counted", "count - 1, bytes - #line", "count - 1, bytes"],
+  ["all of a chunk is removed for its first lines", "buffer.len - count >= max_lines", "buffer.len > max_lines"],
+  [
+    "chunks are taken to hold for any buffer",
+    "string.sub(chunks, 1, 24) == holds_for(next, len, bytes)",
+    "#chunks > 0",
+  ],
+  [
+    "bytes do not bound the buffer",
+    "while buffer.len > max_lines or buffer.bytes > max_bytes and buffer.len > 1 do",
+    "while buffer.len > max_lines do",
+  ],
   [
     "the newest line can be trimmed",
-    "if buffer.bytes <= max_bytes or buffer.len <= 1 then break end",
-    "if buffer.bytes <= max_bytes then break end",
+    "buffer.bytes <= max_bytes or buffer.len <= 1 then break end",
+    "buffer.bytes <= max_bytes then break end",
   ],
   [
     "an ended run expects the lines that are kept",

@@ -9,8 +9,10 @@
  * Times are milliseconds of the server's clock. Numbers are integers below 2^53. There is no cjson: JSON is built
  * and taken apart in TypeScript. Data never becomes part of a script's text.
  *
- * meta holds two fields beside those of protocol §3: `max_lines` and `max_bytes`, the caps of its first owner's store.
- * Whoever writes to the run trims to them; to the caps of the own store only while no owner has claimed it.
+ * meta holds three fields beside those of protocol §3: `max_lines` and `max_bytes`, the caps of its first owner's store.
+ * Whoever writes to the run trims to them; to the caps of the own store only while no owner has claimed it. `chunks`
+ * says how many bytes the lines of the buffer have, some lines at a time, so that a trim need not read what it removes:
+ * next, len and bytes for which it holds, three doubles; then lines and bytes of each chunk, the oldest first, two words.
  */
 
 /** The fields of meta that a read answers, in this order. */
@@ -104,17 +106,58 @@ local function bytes_of(from, to)
   return sum
 end
 
--- What the buffer really holds against what meta says of it: { next, len, bytes, length }. A longer buffer holds
--- lines that something else pushed, a shorter one was evicted or trimmed.
-local function measure(next, len, bytes)
+local CHUNK, CHUNK_LINES = '>I4I4', 64
+
+local function holds_for(next, len, bytes)
+  return struct.pack('>ddd', next, len, bytes)
+end
+
+-- What the buffer really holds against what meta says of it: { next, len, bytes, chunks, length }. A longer buffer
+-- holds lines that something else pushed, a shorter one was evicted or trimmed. Chunks that hold for something else
+-- were left by who knows none of them: all lines are one.
+local function measure(next, len, bytes, chunks)
   local length = redis.call('LLEN', BUFFER)
+  local known = chunks and string.sub(chunks, 1, 24) == holds_for(next, len, bytes)
+  local buffer = { next = next, len = length, bytes = bytes, length = length }
+  if length < len then buffer.bytes, known = bytes_of(0, -1), false end
+  local extra = length > len and bytes_of(len - length, -1) or 0
+  buffer.chunks = known and string.sub(chunks, 25) or struct.pack(CHUNK, math.min(len, length), buffer.bytes)
   if length > len then
-    local extra = length - len
-    return { next = next + extra, len = length, bytes = bytes + bytes_of(-extra, -1), length = length }
-  elseif length < len then
-    return { next = next, len = length, bytes = bytes_of(0, -1), length = length }
+    buffer.next, buffer.bytes = next + length - len, bytes + extra
+    buffer.chunks = buffer.chunks .. struct.pack(CHUNK, length - len, extra)
   end
-  return { next = next, len = len, bytes = bytes, length = length }
+  return buffer
+end
+
+local function chunks_of(buffer)
+  return holds_for(buffer.next, buffer.len, buffer.bytes) .. buffer.chunks
+end
+
+-- Removes the oldest lines beyond the caps, never the newest line. Only of a chunk that stays in part they are read.
+local function trim(buffer, max_lines, max_bytes)
+  local chunks, at, drop = buffer.chunks, 1, 0
+  while buffer.len > max_lines or buffer.bytes > max_bytes and buffer.len > 1 do
+    if at > #chunks then chunks, at = struct.pack(CHUNK, buffer.len, buffer.bytes), 1 end
+    local count, bytes = struct.unpack(CHUNK, chunks, at)
+    at = at + 8
+    if count < buffer.len and (buffer.len - count >= max_lines or buffer.bytes - bytes > max_bytes) then
+      buffer.len, buffer.bytes, drop = buffer.len - count, buffer.bytes - bytes, drop + count
+    else
+      local most = buffer.bytes > max_bytes and count or math.min(count, buffer.len - max_lines)
+      local lines = redis.call('LRANGE', BUFFER, drop, drop + most - 1)
+      if #lines == 0 then break end
+      for _, line in ipairs(lines) do
+        if buffer.len <= max_lines and buffer.bytes <= max_bytes or buffer.len <= 1 then break end
+        buffer.len, buffer.bytes, drop = buffer.len - 1, buffer.bytes - #line, drop + 1
+        count, bytes = count - 1, bytes - #line
+      end
+      if count > 0 then
+        chunks, at = struct.pack(CHUNK, count, bytes) .. string.sub(chunks, at), 1
+      end
+    end
+  end
+  if drop > 0 then redis.call('LTRIM', BUFFER, drop, -1) end
+  buffer.chunks = string.sub(chunks, at)
 end
 
 -- A run that something else wrote becomes one of ours, with its lines.
@@ -134,26 +177,27 @@ local function push(buffer, lines, from, to, max_lines, max_bytes)
     redis.call('RPUSH', BUFFER, unpack(lines, at, last))
     at = last + 1
   end
-  for i = from, to do buffer.bytes = buffer.bytes + #lines[i] end
   local count = to - from + 1
   buffer.next = buffer.next + count
   buffer.len = buffer.len + count
-  local over = buffer.len - math.max(max_lines, 1)
-  if over > 0 then
-    for _, line in ipairs(redis.call('LPOP', BUFFER, over)) do buffer.bytes = buffer.bytes - #line end
-    buffer.len = buffer.len - over
-  end
-  while buffer.bytes > max_bytes and buffer.len > 1 do
-    local page = redis.call('LRANGE', BUFFER, 0, 63)
-    local drop = 0
-    for _, line in ipairs(page) do
-      if buffer.bytes <= max_bytes or buffer.len <= 1 then break end
-      buffer.bytes = buffer.bytes - #line
-      buffer.len = buffer.len - 1
-      drop = drop + 1
+  at = from
+  while at <= to do
+    local last, bytes, chunk_lines = math.min(at + CHUNK_LINES - 1, to), 0, 0
+    for i = at, last do bytes = bytes + #lines[i] end
+    buffer.bytes = buffer.bytes + bytes
+    chunk_lines = last - at + 1
+    -- Of few lines at a time there shall not be more chunks than a trim would save to read.
+    if count * 128 < max_lines and #buffer.chunks > 0 then
+      local lines_before, bytes_before = struct.unpack(CHUNK, buffer.chunks, #buffer.chunks - 7)
+      if (lines_before + chunk_lines) * 128 < max_lines then
+        buffer.chunks = string.sub(buffer.chunks, 1, -9)
+        chunk_lines, bytes = chunk_lines + lines_before, bytes + bytes_before
+      end
     end
-    redis.call('LPOP', BUFFER, drop)
+    buffer.chunks = buffer.chunks .. struct.pack(CHUNK, chunk_lines, bytes)
+    at = last + 1
   end
+  trim(buffer, math.max(max_lines, 1), max_bytes)
 end
 
 -- Sets what every end sets. The caller has stored the last lines and publishes.
@@ -193,7 +237,8 @@ if not (fence and acked and told and first and upto and logged and max_lines and
 end
 
 local meta = redis.call('HMGET', META, 'status', 'epoch', 'server', 'next', 'len', 'bytes', 'version', 'fence',
-  'owner', 'stalled_sweeps', 'cancel_requested', 'updated_at', 'max_lines', 'max_bytes', 'producers', 'lease_until')
+  'owner', 'stalled_sweeps', 'cancel_requested', 'updated_at', 'max_lines', 'max_bytes', 'producers', 'lease_until',
+  'chunks')
 max_lines, max_bytes = cap(meta[13], max_lines), cap(meta[14], max_bytes)
 -- A run of ours has a status; only of something else one has to ask.
 if not meta[1] and redis.call('EXISTS', META) == 0 then return { 'GONE' } end
@@ -236,7 +281,7 @@ if not meta[4] then
 end
 local now = now_ms()
 local version = integer(meta[7])
-local buffer = measure(integer(meta[4]), integer(meta[5]), integer(meta[6]))
+local buffer = measure(integer(meta[4]), integer(meta[5]), integer(meta[6]), meta[17])
 
 local visible = false
 -- On an older copy the newer fence is written with its owner and lease.
@@ -298,6 +343,7 @@ if owner ~= '' and stored_owner == owner and not RELEASING then
 end
 redis.call('HSET', META, 'next', buffer.next, 'len', buffer.len, 'bytes', buffer.bytes, 'updated_at', now,
   'lease_until', lease_until)
+if stored then redis.call('HSET', META, 'chunks', chunks_of(buffer)) end
 -- TTLs: where a key came into being, at a heartbeat, and once a minute for a run whose writers have no lease.
 if count == 0 or not stored_have or buffer.length == 0 or now - integer(meta[12]) > 60000 then
   expire_all(open_ttl)

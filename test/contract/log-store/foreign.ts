@@ -1,6 +1,7 @@
 import { expect } from "vitest";
+import { seededRandom } from "../../support/seeded-random.js";
 import type { StoreCases } from "./harness.js";
-import { birth, claimBy, claimRequest, joined, line, lines, read, snapshot, sweep, unique } from "./scene.js";
+import { birth, claimBy, claimRequest, joined, line, lines, owned, read, snapshot, sweep, unique } from "./scene.js";
 
 export const foreignCases: StoreCases = {
   about: "runs that something else writes",
@@ -213,6 +214,30 @@ export const foreignCases: StoreCases = {
         await joined(harness, runId).write([line(6)]);
         const after = await read(harness, runId);
         expect(after).toMatchObject({ lines: lines(4, 3), run: { first: 3, next: 7 } });
+      },
+    },
+    {
+      title: "keeps exactly the newest lines within both caps, whoever pushes how many of which size",
+      limits: { maxLines: 300, maxBufferBytes: 6000 },
+      async run(harness) {
+        const random = seededRandom(4);
+        const owner = await owned(harness);
+        let kept: string[] = [];
+        for (let step = 0; step < 80; step += 1) {
+          const largest = random.pick([3, 20, 60, 900]);
+          const texts = Array.from({ length: random.pick([1, 1, 2, 7, 64, 65, 130, 310]) }, (_, i) =>
+            `${step}.${i} ${random.pick(["x", "é", "🚀"])}`.padEnd(random.between(1, largest), "."),
+          );
+          kept.push(...texts);
+          if (step % 9 === 4) await harness.foreignPush(owner.runId, texts);
+          else {
+            await owner.write(texts);
+            while (kept.length > 300 || (kept.length > 1 && Buffer.byteLength(kept.join("")) > 6000))
+              kept = kept.slice(1);
+            const { lines: stored, run } = await read(harness, owner.runId);
+            expect([step, run.next - run.first, stored]).toEqual([step, kept.length, kept]);
+          }
+        }
       },
     },
     {
