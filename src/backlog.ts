@@ -53,7 +53,8 @@ export class Backlog {
   add(member: BacklogMember, bytes: number): void {
     this.lines += 1;
     this.bytes += bytes;
-    this.#waiting.add(member);
+    // It is there since its first unsent line: asking that costs less than adding it once more.
+    if (member.unsent === 1) this.#waiting.add(member);
     while (this.lines > this.#limits.maxWaitingLines || this.bytes > this.#limits.maxWaitingBytes) {
       const largest = this.#findLargest();
       if (largest === null) return;

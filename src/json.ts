@@ -67,6 +67,10 @@ function writeOtherString(w: Writing, text: string): string {
   if (text.length <= SHORT_STRING) kept = w.secrets.hide(text);
   else {
     const most = w.units > 0 ? w.maxUnits : STRING_SHARE;
+    if (text.length <= most && !w.secrets.toLookAt.test(text) && !w.secrets.mayHoldKey(text)) {
+      w.units -= text.length;
+      return `"${text}"`;
+    }
     kept = hideAndCut(w.secrets, text, most);
     w.units -= kept.length;
     if (text.length > most) w.lost = true;

@@ -41,6 +41,8 @@ export class Writer implements BacklogMember {
   #lateTold = 0;
 
   #open = false;
+  /** Whether this writer has its turn to come. */
+  #awake = false;
   #inFlight = 0;
   /** After any answer but OK nothing is sent until all that is in flight is answered. */
   #recovering = false;
@@ -228,11 +230,14 @@ export class Writer implements BacklogMember {
   }
 
   #wake(): void {
-    if (this.#open) this.#host.turns.add(this.#pump);
+    if (!this.#open || this.#awake) return;
+    this.#awake = true;
+    this.#host.turns.add(this.#pump);
   }
 
   /** Sends one batch, or the end; what else may leave then has its turn after other writers. Returns what it weighs. */
   readonly #pump = (): number => {
+    this.#awake = false;
     if (!this.#open || this.#recovering || this.#unreachable) return 0;
     if (this.#stopped === "RUN_ENDED" || this.#closed) {
       // Only their number is told: the store counts what it lacks as late.

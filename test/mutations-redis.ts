@@ -5,11 +5,11 @@ import { inFile, type Mutation } from "./support/mutant.js";
 export const redisMutations: readonly Mutation[] = inFile("src/store/redis-scripts.ts", [
   [
     "lines pushed by others are not added to next",
-    "{ next = next + extra, len = length,",
-    "{ next = next, len = length,",
+    "buffer.next, buffer.bytes = next + length - len, bytes + extra",
+    "buffer.bytes = bytes + extra",
   ],
-  ["bytes pushed by others are not counted", "bytes = bytes + bytes_of(-extra, -1)", "bytes = bytes"],
-  ["bytes of a lost buffer stay counted", "elseif length < len then", "elseif false then"],
+  ["bytes pushed by others are not counted", "length > len and bytes_of(len - length, -1) or 0", "0"],
+  ["bytes of a lost buffer stay counted", "buffer.bytes, known = bytes_of(0, -1), false", "known = false"],
   ["a batch counts as one line", "buffer.next = buffer.next + count", "buffer.next = buffer.next + 1"],
   ["one line too few is kept", "trim(buffer, math.max(max_lines, 1), ", "trim(buffer, math.max(max_lines - 1, 1), "],
   [

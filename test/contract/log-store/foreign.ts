@@ -221,9 +221,18 @@ export const foreignCases: StoreCases = {
       limits: { maxLines: 300, maxBufferBytes: 6000 },
       async run(harness) {
         const random = seededRandom(4);
-        const owner = await owned(harness);
+        let owner = await owned(harness);
         let kept: string[] = [];
+        const trim = () => {
+          while (kept.length > 300 || (kept.length > 1 && Buffer.byteLength(kept.join("")) > 6000))
+            kept = kept.slice(1);
+        };
         for (let step = 0; step < 80; step += 1) {
+          if (step % 9 === 7) {
+            owner = await claimBy(harness, owner.runId, { takeOver: true });
+            kept.push(line("owner_changed"));
+            trim();
+          }
           const largest = random.pick([3, 20, 60, 900]);
           const texts = Array.from({ length: random.pick([1, 1, 2, 7, 64, 65, 130, 310]) }, (_, i) =>
             `${step}.${i} ${random.pick(["x", "é", "🚀"])}`.padEnd(random.between(1, largest), "."),
@@ -232,8 +241,7 @@ export const foreignCases: StoreCases = {
           if (step % 9 === 4) await harness.foreignPush(owner.runId, texts);
           else {
             await owner.write(texts);
-            while (kept.length > 300 || (kept.length > 1 && Buffer.byteLength(kept.join("")) > 6000))
-              kept = kept.slice(1);
+            trim();
             const { lines: stored, run } = await read(harness, owner.runId);
             expect([step, run.next - run.first, stored]).toEqual([step, kept.length, kept]);
           }
