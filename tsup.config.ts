@@ -19,6 +19,7 @@ const library = [
   "src/client/vue.ts",
   "src/panel/index.ts",
   "src/runs/index.ts",
+  "src/capture/ai.ts",
   "src/capture/child-process.ts",
   "src/capture/console.ts",
   "src/capture/debug.ts",

@@ -97,6 +97,9 @@ describe("the README", () => {
       typeRoots: [join(ROOT, "node_modules/@types")],
       paths: {
         livetail: [join(ROOT, "dist/index.d.ts")],
+        // A version of those under whose names they are installed here.
+        ai: [join(ROOT, "node_modules/ai6/dist/index.d.ts")],
+        "@ai-sdk/openai": [join(ROOT, "node_modules/ai6-openai/dist/index.d.ts")],
         "livetail/*": ["adapters/*", "capture/*", "client/*", "*/index"].map((path) => join(ROOT, `dist/${path}.d.ts`)),
       },
     });

@@ -100,6 +100,7 @@ function withoutUsage(stream: string): string {
 function usualAnswer({ path, body }: LlmRequest): ProviderAnswer {
   const ending = body.stream === true ? "sse" : "json";
   if (path === "/v1/responses") return { fixture: `openai-responses.${ending}` };
+  if (path === "/v1/embeddings") return { fixture: "openai-embeddings.json" };
   if (path === "/v1/messages") return { fixture: `anthropic-messages.${ending}` };
   if (path === "/api/v1/chat/completions") return { fixture: `openrouter-chat.${ending}` };
   if (path !== "/v1/chat/completions") return { status: 404, text: '{"error":{"message":"No such path."}}' };
