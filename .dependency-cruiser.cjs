@@ -11,6 +11,7 @@ const stations = {
   contract: ["protocol", "errors", "clock", "back-off", "deadlines"],
   values: [
     ...[
+      "backend-stats",
       "cost",
       "describe",
       "entry-text",
@@ -44,7 +45,7 @@ const stations = {
       "logger",
       "context",
     ],
-    ...["owner", "outage", "turn-queue", "llm-call"],
+    ...["owner", "outage", "turn-queue", "llm-call", "llm-outcome", "llm"],
   ],
   reading: [
     ...["reader", "follow", "poll", "run-feed", "run-view", "page-bytes", "run-status"],

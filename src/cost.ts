@@ -1,9 +1,8 @@
 /**
- * What calls cost: the running totals of one producer, and the sum over the producers of a run. Money is counted in
- * whole nano-dollars, because floats drift and a small call costs less than a millionth of a dollar.
+ * What calls cost: the running totals of one producer; backend-stats.ts adds them up. Money is counted in whole
+ * nano-dollars, because floats drift and a small call costs less than a millionth of a dollar.
  */
 import { isCost } from "./fields.js";
-import type { BackendStat, BackendStats } from "./protocol.js";
 
 /** The running totals of one producer. */
 export interface Totals {
@@ -16,12 +15,16 @@ export interface Totals {
   readonly changed: boolean;
   /** Grows with everything that is counted: what was sent at this revision is still right while it stands. */
   readonly revision: number;
+  /** What all that was counted cost, in nano-dollars. */
+  readonly nano: number;
+  /** Called after each call that was counted. Must not throw. */
+  onCounted: (() => void) | null;
   /** The totals as JSON text of at most 8 KiB. */
   text(): string;
 }
 
 /** What a backend, a model or a layer did, under short names because it is stored with every producer. Absent: 0. */
-interface Tally {
+export interface CallTally {
   /** Calls, failed and fallback ones included. */
   c: number;
   /** Errors. */
@@ -32,20 +35,21 @@ interface Tally {
   u?: number;
   /** Nano-dollars. */
   n?: number;
-  /** Tokens: input, output, cached, reasoning. */
+  /** Tokens: input, output, read from a cache, written to one, reasoning. */
   i?: number;
   o?: number;
   k?: number;
+  w?: number;
   r?: number;
 }
 
-type Tallies = Map<string, Tally>;
+type Tallies = Map<string, CallTally>;
 
 /** The totals as they are stored: by backend, model and layer. */
 interface StoredTotals {
-  b: Record<string, Tally>;
-  m?: Record<string, Tally>;
-  l?: Record<string, Tally>;
+  b: Record<string, CallTally>;
+  m?: Record<string, CallTally>;
+  l?: Record<string, CallTally>;
 }
 
 const MAX_TEXT_BYTES = 8192;
@@ -53,10 +57,19 @@ const MAX_NAMES = 32;
 /** All names of backends together, in bytes of JSON, so that the numbers have room beside them. */
 const MAX_NAMES_BYTES = 2048;
 const MAX_NAME = 64;
-const OTHER = "other";
-const UNKNOWN = "unknown";
+/** What stands for all names that have no room. */
+export const OTHER = "other";
+/** What stands for a name that nobody gave. */
+export const UNKNOWN = "unknown";
 
-const NANO = 1e9;
+/** Nano-dollars in a dollar. */
+export const NANO = 1e9;
+
+/** Dollars in whole nano-dollars. */
+export function toNano(usd: number): number {
+  return Math.round(usd * NANO);
+}
+
 const MAX_NANO = 1e15;
 const MAX_CALLS = 999_999_999;
 
@@ -72,27 +85,35 @@ class RunningTotals implements Totals {
   #layers: Tallies | null = null;
   #revision = 0;
   #namesBytes = 0;
+  nano = 0;
+  onCounted: (() => void) | null = null;
   #written = "";
   #writtenAt = -1;
 
   count(fields: Fields, event?: unknown, bindings?: Fields): void {
+    let call: Call | undefined;
     try {
-      const call = readCall(fields, event ?? fields.event, bindings);
-      if (call === undefined) return;
-      this.#backends ??= new Map();
-      addCall(this.#tallyOf(this.#backends, call.backend), call);
-      if (call.model !== undefined) {
-        this.#models ??= new Map();
-        addCall(this.#tallyOf(this.#models, call.model), call);
-      }
-      if (call.layer !== undefined) {
-        this.#layers ??= new Map();
-        addCall(this.#tallyOf(this.#layers, call.layer), call);
-      }
-      this.#revision++;
+      call = readCall(fields, event ?? fields.event, bindings);
     } catch {
       // A getter threw: the line itself says so, and there is nothing to count.
     }
+    if (call !== undefined) this.#add(call);
+  }
+
+  #add(call: Call): void {
+    this.#backends ??= new Map();
+    addCall(this.#tallyOf(this.#backends, call.backend), call);
+    if (call.model !== undefined) {
+      this.#models ??= new Map();
+      addCall(this.#tallyOf(this.#models, call.model), call);
+    }
+    if (call.layer !== undefined) {
+      this.#layers ??= new Map();
+      addCall(this.#tallyOf(this.#layers, call.layer), call);
+    }
+    this.nano = Math.min(MAX_NANO, this.nano + call.n);
+    this.#revision++;
+    this.onCounted?.();
   }
 
   get changed(): boolean {
@@ -111,7 +132,7 @@ class RunningTotals implements Totals {
   }
 
   /** The tally of a name; beyond the limits that of `other`. */
-  #tallyOf(tallies: Tallies, name: string): Tally {
+  #tallyOf(tallies: Tallies, name: string): CallTally {
     const known = tallies.get(name);
     if (known !== undefined) return known;
     if (name !== OTHER) {
@@ -120,7 +141,7 @@ class RunningTotals implements Totals {
       if (full || tallies.size >= MAX_NAMES) return this.#tallyOf(tallies, OTHER);
       if (tallies === this.#backends) this.#namesBytes += bytes;
     }
-    const tally: Tally = { c: 0 };
+    const tally: CallTally = { c: 0 };
     tallies.set(name, tally);
     return tally;
   }
@@ -141,7 +162,7 @@ function writeTotals(backends: Tallies | null, models: Tallies | null, layers: T
 }
 
 /** A finished call, or a fallback to another backend. */
-interface Call extends Required<Tally> {
+interface Call extends Required<CallTally> {
   backend: string;
   model: string | undefined;
   layer: string | undefined;
@@ -182,10 +203,11 @@ function readCall(fields: Fields, event: unknown, bindings: Fields | undefined):
     e: isError ? 1 : 0,
     f: isFallback ? 1 : 0,
     u: isCall && !isPriced ? 1 : 0,
-    n: isCall && isPriced ? Math.round(cost * NANO) : 0,
+    n: isCall && isPriced ? toNano(cost) : 0,
     i: amount(own.input ?? bound.input ?? within.input),
     o: amount(own.output ?? bound.output ?? within.output),
     k: amount(own.cached ?? bound.cached ?? within.cached),
+    w: amount(own.cacheWrite ?? bound.cacheWrite ?? within.cacheWrite),
     r: amount(own.reasoning ?? bound.reasoning ?? within.reasoning),
   };
 }
@@ -201,6 +223,7 @@ interface Said {
   input: unknown;
   output: unknown;
   cached: unknown;
+  cacheWrite: unknown;
   reasoning: unknown;
 }
 
@@ -221,12 +244,13 @@ function readSaid(fields: Fields): Said {
     input: fields.input_tokens ?? fields.inputTokens ?? undefined,
     output: fields.output_tokens ?? fields.outputTokens ?? undefined,
     cached: fields.cached_tokens ?? fields.cachedTokens ?? undefined,
+    cacheWrite: fields.cache_write_tokens ?? fields.cacheWriteTokens ?? undefined,
     reasoning: fields.reasoning_tokens ?? fields.reasoningTokens ?? undefined,
   };
 }
 
 /** A short name that is safe as a key; undefined for what is no name. */
-function nameOf(value: unknown): string | undefined {
+export function nameOf(value: unknown): string | undefined {
   if (typeof value !== "string" || value === "") return undefined;
   const name = value.slice(0, MAX_NAME).toWellFormed();
   return name === "__proto__" ? OTHER : name;
@@ -236,7 +260,7 @@ function amount(value: unknown): number {
   return typeof value === "number" && value > 0 && value < MAX_NANO ? Math.round(value) : 0;
 }
 
-function addCall(tally: Tally, { c, e, f, u, n, i, o, k, r }: Required<Tally>): void {
+function addCall(tally: CallTally, { c, e, f, u, n, i, o, k, w, r }: Required<CallTally>): void {
   if (c > 0) tally.c = Math.min(MAX_CALLS, tally.c + c);
   if (e > 0) tally.e = Math.min(MAX_CALLS, (tally.e ?? 0) + e);
   if (f > 0) tally.f = Math.min(MAX_CALLS, (tally.f ?? 0) + f);
@@ -245,62 +269,6 @@ function addCall(tally: Tally, { c, e, f, u, n, i, o, k, r }: Required<Tally>): 
   if (i > 0) tally.i = Math.min(MAX_NANO, (tally.i ?? 0) + i);
   if (o > 0) tally.o = Math.min(MAX_NANO, (tally.o ?? 0) + o);
   if (k > 0) tally.k = Math.min(MAX_NANO, (tally.k ?? 0) + k);
+  if (w > 0) tally.w = Math.min(MAX_NANO, (tally.w ?? 0) + w);
   if (r > 0) tally.r = Math.min(MAX_NANO, (tally.r ?? 0) + r);
-}
-
-function addTo(tally: Tally, key: keyof Tally, value: number, most: number): void {
-  if (value > 0) tally[key] = Math.min(most, (tally[key] ?? 0) + value);
-}
-
-/** Adds up the totals of a run's producers. Texts that are no totals are skipped; sums that grow too large stay at the largest. */
-export function sumTotals(texts: readonly string[]): BackendStats {
-  const sums: Tallies = new Map();
-  for (const text of texts) {
-    for (const [name, tally] of readBackends(text)) {
-      const key = nameOf(name) ?? UNKNOWN;
-      const sum = sums.get(key) ?? { c: 0 };
-      sums.set(key, sum);
-      addTally(sum, tally);
-    }
-  }
-  const total: Tally = { c: 0 };
-  for (const sum of sums.values()) addTally(total, sum);
-  const backends = [...fold(sums)].map(([name, sum]) => [name, toStat(sum)] as const);
-  return { backends: Object.fromEntries(backends), total: toStat(total) };
-}
-
-function readBackends(text: string): [string, Record<string, unknown>][] {
-  try {
-    const stored: unknown = JSON.parse(text);
-    if (!isObject(stored) || !isObject(stored.b)) return [];
-    return Object.entries(stored.b).filter((entry): entry is [string, Record<string, unknown>] => isObject(entry[1]));
-  } catch {
-    // Something else wrote it; the producer's next append sets it anew.
-    return [];
-  }
-}
-
-function addTally(sum: Tally, tally: Record<string, unknown> | Tally): void {
-  for (const key of ["c", "e", "u", "n"] as const) {
-    const value: unknown = (tally as Record<string, unknown>)[key];
-    if (Number.isSafeInteger(value)) addTo(sum, key, value as number, Number.MAX_SAFE_INTEGER);
-  }
-}
-
-/** At most `MAX_NAMES` backends: those with most calls, the rest added up as `other`. */
-function fold(sums: Tallies): Tallies {
-  if (sums.size <= MAX_NAMES) return sums;
-  const rest: Tally = { c: 0, ...sums.get(OTHER) };
-  const named = [...sums].filter(([name]) => name !== OTHER);
-  named.sort(([a, x], [b, y]) => y.c - x.c || (a < b ? -1 : 1));
-  for (const [, sum] of named.splice(MAX_NAMES)) addTally(rest, sum);
-  return new Map([...named, [OTHER, rest]]);
-}
-
-function toStat({ c, e = 0, u = 0, n = 0 }: Tally): BackendStat {
-  return { calls: c, errors: e, cost_usd: n / NANO, unpriced_calls: u };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

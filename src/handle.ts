@@ -7,7 +7,9 @@ import { type Bindable, bindRun, type CallSink, type CurrentRun, type LogSink } 
 import { createTotals, type Totals } from "./cost.js";
 import type { Deadlines } from "./deadlines.js";
 import { LivetailError } from "./errors.js";
-import { type LayerChange, type LayerEvent, layerEvent, toLayerStatus } from "./layers.js";
+import { type LayerChange, layerEvent, toLayerStatus } from "./layers.js";
+import { type LlmReport, llm } from "./llm.js";
+import type { LlmCallInfo } from "./llm-call.js";
 import { StructuredLogger } from "./logger.js";
 import type { LeaseHolder, Owner } from "./owner.js";
 import { plainText } from "./plain-text.js";
@@ -101,6 +103,14 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
     return this.#calls;
   }
 
+  /**
+   * Runs `fn` as one call of a model, told in this run: its start, and its end or error with duration, tokens and cost.
+   * Returns what `fn` returns, throws what it throws; see `llm`.
+   */
+  llm<T>(info: LlmCallInfo, fn: (call: LlmReport) => T | Promise<T>): Promise<T> {
+    return llm(info, fn, this);
+  }
+
   /** Aborts when a cancel was asked for (`CANCELLED`) or another owner took over (`FENCED`). */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
@@ -122,8 +132,10 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
   log(value: unknown, metadata?: Record<string, unknown>): void {
     const { encoder } = this.host;
     const text = encoder.message(value, metadata);
-    if (encoder.toldOfCall) this.#countLine(value, metadata);
+    const { toldOfCall } = encoder;
     this.writer.push(text);
+    // After the line: what is logged because of its cost stands behind it.
+    if (toldOfCall) this.#countLine(value, metadata);
   }
 
   /** Counts the cost that an entry of the line will show: the value's own, else the metadata's. */
@@ -145,13 +157,15 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
   logOutput(line: string, stream?: "stdout" | "stderr"): void {
     const { encoder } = this.host;
     const text = typeof line === "string" ? line : encoder.words(line, MAX_MESSAGE_LENGTH);
-    let told: LayerEvent | undefined;
+    const read: { fields?: Record<string, unknown> } = {};
     const made = encoder.text(text, stream, (fields) => {
-      this.totals.count(fields);
-      told = layerEvent(fields);
+      read.fields = fields;
     });
     this.writer.push(made);
+    if (read.fields === undefined) return;
     // After its line, as a logger does it.
+    this.totals.count(read.fields);
+    const told = layerEvent(read.fields);
     if (told !== undefined) this.layer(told.name, told.status, told.message, told.metadata);
   }
 
@@ -214,11 +228,11 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
   onCancelRequested(): void {
     if (this.cancelled) return;
     this.cancelled = true;
-    this.#abort(new LivetailError("CANCELLED"));
+    this.abort(new LivetailError("CANCELLED"));
   }
 
   onFenced(): void {
-    this.#abort(new LivetailError("FENCED"));
+    this.abort(new LivetailError("FENCED"));
   }
 
   onEnded(_status: TerminalStatus): void {
@@ -231,7 +245,7 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
     return null;
   }
 
-  #abort(reason: LivetailError): void {
+  protected abort(reason: LivetailError): void {
     this.#controller ??= new AbortController();
     if (!this.#controller.signal.aborted) this.#controller.abort(reason);
   }

@@ -2,11 +2,10 @@
  * A call of a model, told to the run that it belongs to: when it began, how it ended, how long it took, its tokens and
  * its cost. What is handed in may be rubbish: what can be read of it is told, and nothing throws.
  */
-import { type CallSink, type CurrentRun, currentRun } from "./context.js";
-import { isCost } from "./fields.js";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { type CurrentRun, currentRun } from "./context.js";
 import { errorText, isError, readMember } from "./json.js";
-import { isTokens, type LlmUsage } from "./llm-usage.js";
-import type { CostSource } from "./protocol.js";
+import { addOutcome, copyOf, type Fields, type LlmOutcome, mergeOutcomes, outcomeFields, readOutcome } from "./llm-outcome.js";
 
 /** What is known when a call begins. */
 export interface LlmCallInfo {
@@ -25,19 +24,6 @@ export interface LlmCallInfo {
   fallbackOf?: string;
 }
 
-/** What is known when a call has ended. What is no number of tokens, and no cost, is as if it were not there. */
-export interface LlmOutcome {
-  /** The model that answered. */
-  model?: string;
-  usage?: LlmUsage;
-  /** Dollars, 0 to a million; leave it out when nobody knows. */
-  costUsd?: number;
-  /** Who said what it cost. Default `provider`. */
-  costSource?: CostSource;
-  /** Goes along in the line. */
-  [field: string]: unknown;
-}
-
 /** A call that is under way. The first end counts; later ones do nothing. No method throws or waits. */
 export interface OpenLlmCall {
   /**
@@ -51,28 +37,58 @@ export interface OpenLlmCall {
 
 const NO_CALL: OpenLlmCall = { complete() {}, fail() {} };
 
-/** Logs `llm_call_start` in a run, by default the current one, and measures from now. Outside of a run it does nothing. */
+const KEY = Symbol.for("livetail.llm-call");
+// On globalThis, because the ESM and the CJS copy of this package can meet in one process.
+const shared = globalThis as { [KEY]?: AsyncLocalStorage<CallUnderWay> };
+shared[KEY] ??= new AsyncLocalStorage<CallUnderWay>();
+const storage = shared[KEY];
+
+/**
+ * Logs `llm_call_start` in a run, by default the current one, and measures from now. Outside of a run it does nothing.
+ * Inside of `llm` it is a part of that call: its tokens and its cost count there, and it is no call of its own.
+ */
 export function openLlmCall(info: LlmCallInfo, run: CurrentRun | undefined = currentRun()): OpenLlmCall {
-  return run === undefined ? NO_CALL : new LlmCallUnderWay(run.calls, info);
+  if (run === undefined) return NO_CALL;
+  const whole = storage.getStore();
+  return whole?.run === run && whole.open ? new PartOfCall(whole, info) : startCall(info, run);
 }
 
-type Fields = Record<string, unknown>;
+/** The same, but never a part of another call. */
+export function startCall(info: LlmCallInfo, run: CurrentRun): CallUnderWay {
+  return new CallUnderWay(run, info);
+}
 
-class LlmCallUnderWay implements OpenLlmCall {
-  readonly #calls: CallSink;
+/** Runs `fn`, and returns what it returns: calls that are opened below it are parts of `call`. */
+export function withinCall<T>(call: CallUnderWay, fn: () => T): T {
+  return storage.run(call, fn);
+}
+
+/** A call that was begun in a run. */
+export class CallUnderWay implements OpenLlmCall {
+  readonly run: CurrentRun;
   readonly #known: Fields;
-  readonly #provider: string | undefined;
   readonly #startedAt: number;
+  /** What the calls inside of it told, added up; null when there was none. */
+  #parts: LlmOutcome | null = null;
   #ended = false;
 
-  constructor(calls: CallSink, info: LlmCallInfo) {
-    this.#calls = calls;
+  constructor(run: CurrentRun, info: LlmCallInfo) {
+    this.run = run;
     const { step, fallbackOf, ...known } = copyOf(info);
     this.#known = step === undefined ? known : { step_name: step, ...known };
-    this.#provider = textOf(known.provider);
-    if (typeof fallbackOf === "string") calls.log("fallback", { ...this.#known, fallback_of: fallbackOf });
-    this.#startedAt = calls.now();
-    calls.log("start", this.#known);
+    if (typeof fallbackOf === "string") run.calls.log("fallback", { ...this.#known, fallback_of: fallbackOf });
+    this.#startedAt = run.calls.now();
+    run.calls.log("start", this.#known);
+  }
+
+  get open(): boolean {
+    return !this.#ended;
+  }
+
+  /** Whether a call inside of it has told tokens or a cost. */
+  get hasParts(): boolean {
+    const { usage = {}, costUsd } = this.#parts ?? {};
+    return costUsd !== undefined || Object.keys(usage).length > 0;
   }
 
   complete(outcome?: LlmOutcome): void {
@@ -85,98 +101,60 @@ class LlmCallUnderWay implements OpenLlmCall {
     this.#end("error", failure, outcome);
   }
 
+  /** Takes in how a call ended that is a part of this one. */
+  addPart(known: Fields, outcome: LlmOutcome | undefined): void {
+    this.#parts = addOutcome(this.#parts ?? {}, readOutcome(this.run.calls, known, outcome));
+  }
+
   #end(event: "complete" | "error", failure: Fields, outcome: LlmOutcome | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
-    const durationMs = Math.max(0, this.#calls.now() - this.#startedAt);
-    const { model, usage, costUsd, costSource, ...others } = copyOf(outcome);
-    const answered = textOf(model) ?? textOf(this.#known.model);
-    const tokens = usageIn(usage);
-    this.#calls.log(event, {
-      ...this.#known,
-      ...(answered === undefined ? {} : { model: answered }),
-      duration_ms: durationMs,
-      ...tokenFields(tokens),
-      ...(isCost(costUsd) && costSource !== "unknown"
-        ? { cost_usd: costUsd, cost_source: costSource === "local" ? "local" : "provider" }
-        : this.#priced(answered, tokens)),
-      ...others,
-      ...failure,
-    });
-  }
-
-  #priced(model: string | undefined, usage: LlmUsage): Fields {
-    const known = model !== undefined && Object.keys(usage).length > 0;
-    const price = known ? this.#calls.price(this.#priceQuestion(model, usage)) : null;
-    if (price === null) return { cost_source: "unknown" };
-    return { cost_usd: price.costUsd, cost_source: "local", cost_model: price.model };
-  }
-
-  #priceQuestion(model: string, usage: LlmUsage): Parameters<CallSink["price"]>[0] {
-    const call = { backend: textOf(this.#known.backend) ?? "unknown", model, usage };
-    return this.#provider === undefined ? call : { ...call, provider: this.#provider };
+    const { calls } = this.run;
+    const durationMs = Math.max(0, calls.now() - this.#startedAt);
+    const whole = this.#parts === null ? outcome : mergeOutcomes(this.#parts, outcome);
+    const told = outcomeFields(readOutcome(calls, this.#known, whole));
+    calls.log(event, { ...this.#known, duration_ms: durationMs, ...told, ...failure });
   }
 }
 
-const TOKEN_FIELDS = [
-  ["inputTokens", "input_tokens"],
-  ["outputTokens", "output_tokens"],
-  ["cachedTokens", "cached_tokens"],
-  ["cacheWriteTokens", "cache_write_tokens"],
-  ["cacheWrite1hTokens", "cache_write_1h_tokens"],
-  ["reasoningTokens", "reasoning_tokens"],
-] as const satisfies readonly (readonly [keyof LlmUsage, string])[];
+/** A call inside of another: nothing is logged of it. */
+class PartOfCall implements OpenLlmCall {
+  readonly #whole: CallUnderWay;
+  readonly #info: LlmCallInfo;
+  #ended = false;
 
-/** The numbers of tokens in a usage, without what is none. */
-function usageIn(value: unknown): LlmUsage {
-  const usage: LlmUsage = {};
-  if (typeof value !== "object" || value === null) return usage;
-  for (const [name] of TOKEN_FIELDS) {
-    const tokens = readMember(value, name);
-    if (isTokens(tokens)) usage[name] = tokens;
+  constructor(whole: CallUnderWay, info: LlmCallInfo) {
+    this.#whole = whole;
+    this.#info = info;
   }
-  return usage;
-}
 
-function tokenFields(usage: LlmUsage): Fields {
-  const fields: Fields = {};
-  for (const [name, field] of TOKEN_FIELDS) {
-    if (usage[name] !== undefined) fields[field] = usage[name];
+  complete(outcome?: LlmOutcome): void {
+    // One that ends after the whole, such as a stream that is read later, still has to be paid.
+    if (!this.#end(outcome)) startCall(this.#info, this.#whole.run).complete(outcome);
   }
-  return fields;
-}
 
-/** A copy of the fields of an object; those whose getters throw are left out. */
-function copyOf(value: unknown): Fields {
-  const copy: Fields = {};
-  if (typeof value !== "object" || value === null) return copy;
-  for (const name of namesOf(value)) {
-    const field = readMember(value, name);
-    if (field !== undefined && name !== "__proto__") copy[name] = field;
+  /** Whether the whole has failed is not said by it: an SDK tries again. */
+  fail(error: unknown, outcome?: LlmOutcome): void {
+    if (!this.#end(outcome)) startCall(this.#info, this.#whole.run).fail(error, outcome);
   }
-  return copy;
-}
 
-function namesOf(value: object): string[] {
-  try {
-    return Object.keys(value);
-  } catch {
-    // A proxy that tells nothing has no fields.
-    return [];
+  /** False when it comes too late to be a part. */
+  #end(outcome: LlmOutcome | undefined): boolean {
+    const first = !this.#ended;
+    this.#ended = true;
+    if (first && this.#whole.open) this.#whole.addPart(copyOf(this.#info), outcome);
+    return !first || this.#whole.open;
   }
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === "string" && value !== "" ? value : undefined;
 }
 
 /** The SDKs' own, whose name is only that of their class. */
 const ABORT_CLASSES = ["APIUserAbortError", "ModelAbortError"];
 
-/** Whether somebody asked for this end: an AbortError of the platform or of an SDK, or a cancelled run. */
+/** Whether somebody asked for this end: an AbortError of the platform or of an SDK, a cancelled run, a spent budget. */
 function isAbort(error: unknown): boolean {
   if (typeof error !== "object" || error === null) return false;
-  if (readMember(error, "name") === "AbortError" || readMember(error, "code") === "CANCELLED") return true;
+  const code = readMember(error, "code");
+  if (readMember(error, "name") === "AbortError" || code === "CANCELLED" || code === "BUDGET_EXCEEDED") return true;
   const made = readMember(error, "constructor");
   return typeof made === "function" && ABORT_CLASSES.includes(made.name);
 }

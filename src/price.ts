@@ -28,14 +28,12 @@ export interface Price {
  */
 export type PriceFn = (call: PricedCall) => Price | null | undefined;
 
-const NANO = 1e9;
-
-/** The price as it is counted, in whole nano-dollars; null for what is no price. Throws what its getters throw. */
+/** The price; null for what is none. Throws what its getters throw. */
 function asPrice(value: unknown): Price | null {
   if (typeof value !== "object" || value === null) return null;
   const { costUsd, model } = value as Partial<Record<keyof Price, unknown>>;
   if (!isCost(costUsd) || typeof model !== "string" || model === "") return null;
-  return { costUsd: Math.round(costUsd * NANO) / NANO, model };
+  return { costUsd, model };
 }
 
 /** What a call of a run costs by the table; null when nobody knows. Never throws. */

@@ -109,7 +109,7 @@ export interface LogEntry {
   metadata: Record<string, unknown>;
 }
 
-/** What one backend did in a run. Money is in US dollars. */
+/** What a backend, a model or a layer did in a run. Money is in US dollars. What is optional is left out when it is 0. */
 export interface BackendStat {
   /** Finished calls, failed and fallback ones included. */
   calls: number;
@@ -117,12 +117,28 @@ export interface BackendStat {
   cost_usd: number;
   /** Calls whose cost nobody knows; they are not in `cost_usd`. */
   unpriced_calls: number;
+  /** How often it stood in for another one whose call had failed. */
+  fallbacks?: number;
+  /** All that went in, cached tokens included. */
+  input_tokens?: number;
+  /** All that came out, reasoning included. */
+  output_tokens?: number;
+  /** Of the input: read from a cache. */
+  cached_tokens?: number;
+  /** Of the input: written to a cache. */
+  cache_write_tokens?: number;
+  /** Of the output: reasoning. */
+  reasoning_tokens?: number;
 }
 
-/** Calls, errors and cost per backend and in total. At most 32 backends, the rest as `other`. */
+/** Calls, errors, tokens and cost by name and in total. At most 32 names each, the rest as `other`. */
 export interface BackendStats {
   backends: Record<string, BackendStat>;
   total: BackendStat;
+  /** By model, of the calls that named one; absent when none did. */
+  models?: Record<string, BackendStat>;
+  /** By layer, of the calls that named one; absent when none did. */
+  layers?: Record<string, BackendStat>;
 }
 
 /** The handle that executes a run. */

@@ -2,9 +2,9 @@
  * What all viewers of a run in one process share: one subscription, one pull, the newest lines, and the state, each
  * parsed once and encoded once.
  */
+import { sumTotals } from "./backend-stats.js";
 import { Bell } from "./bell.js";
 import type { Clock } from "./clock.js";
-import { sumTotals } from "./cost.js";
 import { entryText } from "./entry-text.js";
 import { isLivetailError, LivetailError } from "./errors.js";
 import { asOpen, isHeldBack } from "./held-end.js";

@@ -1,5 +1,5 @@
 /** The state of a run without its lines: `GET /{run_id}/status`. */
-import { sumTotals } from "./cost.js";
+import { sumTotals } from "./backend-stats.js";
 import { asOpen, isHeldBack } from "./held-end.js";
 import { parseLayers } from "./layers.js";
 import type { ChildCounts, RunStatus, RunSummary, StatusAnswer } from "./protocol.js";

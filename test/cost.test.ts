@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { createTotals, sumTotals } from "../src/cost.js";
+import { sumTotals } from "../src/backend-stats.js";
+import { createTotals } from "../src/cost.js";
 import type { BackendStat } from "../src/protocol.js";
 import { FUZZ_SEED } from "./support/fuzz-seed.js";
 import { seededRandom } from "./support/seeded-random.js";
@@ -48,9 +49,9 @@ describe("a line", () => {
 
   test("of a fallback is a call only with a cost or a duration", () => {
     const fallback = { event: "llm_call_fallback", backend: "b" };
-    expect(statsOf(fallback).total).toEqual(stat(0, 0, 0, 0));
-    expect(statsOf({ ...fallback, cost_usd: 0.5 }).total).toEqual(stat(1, 0, 0.5, 0));
-    expect(statsOf({ ...fallback, duration_ms: 5 }).total).toEqual(stat(1, 0, 0, 1));
+    expect(statsOf(fallback).total).toEqual({ ...stat(0, 0, 0, 0), fallbacks: 1 });
+    expect(statsOf({ ...fallback, cost_usd: 0.5 }).total).toEqual({ ...stat(1, 0, 0.5, 0), fallbacks: 1 });
+    expect(statsOf({ ...fallback, duration_ms: 5 }).total).toEqual({ ...stat(1, 0, 0, 1), fallbacks: 1 });
     expect(JSON.parse(totalsOf(fallback).text())).toEqual({ b: { b: { c: 0, f: 1 } }, m: {}, l: {} });
   });
 
@@ -133,9 +134,9 @@ describe("totals", () => {
       cost_usd: 1,
       input_tokens: 10,
       output_tokens: 20,
-      metadata: { cached_tokens: 5, reasoning_tokens: 7 },
+      metadata: { cached_tokens: 5, cacheWriteTokens: 3, reasoning_tokens: 7 },
     }).text();
-    const tally = { c: 1, n: 1e9, i: 10, o: 20, k: 5, r: 7 };
+    const tally = { c: 1, n: 1e9, i: 10, o: 20, k: 5, w: 3, r: 7 };
     expect(JSON.parse(text)).toEqual({ b: { b: tally }, m: { m: tally }, l: { l: tally } });
   });
 
@@ -159,12 +160,24 @@ describe("totals", () => {
         input_tokens: 9e14,
         output_tokens: 9e14,
         cached_tokens: 9e14,
+        cache_write_tokens: 9e14,
         reasoning_tokens: 9e14,
       });
       expect(Buffer.byteLength(totals.text())).toBeLessThanOrEqual(8192);
     }
     expect(Object.keys(JSON.parse(totals.text()))).toEqual(["b"]);
     expect(sumTotals([totals.text()]).total).toMatchObject({ calls: 200, errors: 200 });
+  });
+
+  test("know what all of it cost, and say so after each call, to whoever asks to hear", () => {
+    const totals = createTotals();
+    const heard: number[] = [];
+    totals.onCounted = () => heard.push(totals.nano);
+    totals.count({ event: "llm_call_complete", backend: "a", cost_usd: 0.1 });
+    totals.count({ event: "job_scored" });
+    totals.count({ event: "llm_call_error", backend: "b", cost_usd: 0.2 });
+    totals.count({ event: "llm_call_complete", backend: "b" });
+    expect(heard).toEqual([1e8, 3e8, 3e8]);
   });
 
   test("stay whole numbers up to the largest, never beyond", () => {
@@ -181,6 +194,39 @@ describe("totals", () => {
 });
 
 describe("the sum over producers", () => {
+  test("tells what each backend, each model and each layer did, and leaves out what is 0", () => {
+    const call = { event: "llm_call_complete", backend: "a", cost_usd: 0.000_000_001 };
+    const one = totalsOf(
+      { ...call, model: "m", layer: "l", input_tokens: 10, cached_tokens: 4 },
+      { ...call, model: "n", layer_name: "l", output_tokens: 5, reasoning_tokens: 2 },
+    ).text();
+    const two = totalsOf(
+      { event: "llm_call_fallback", backend: "b", model: "m" },
+      { ...call, backend: "b", model: "m", input_tokens: 1, cache_write_tokens: 1 },
+    ).text();
+    const nano = (count: number) => stat(count, 0, count / 1e9, 0);
+    expect(sumTotals([one, two])).toEqual({
+      backends: {
+        a: { ...nano(2), input_tokens: 10, cached_tokens: 4, output_tokens: 5, reasoning_tokens: 2 },
+        b: { ...nano(1), fallbacks: 1, input_tokens: 1, cache_write_tokens: 1 },
+      },
+      models: {
+        m: { ...nano(2), fallbacks: 1, input_tokens: 11, cached_tokens: 4, cache_write_tokens: 1 },
+        n: { ...nano(1), output_tokens: 5, reasoning_tokens: 2 },
+      },
+      layers: { l: { ...nano(2), input_tokens: 10, cached_tokens: 4, output_tokens: 5, reasoning_tokens: 2 } },
+      total: {
+        ...nano(3),
+        fallbacks: 1,
+        input_tokens: 11,
+        cached_tokens: 4,
+        cache_write_tokens: 1,
+        output_tokens: 5,
+        reasoning_tokens: 2,
+      },
+    });
+  });
+
   test("adds what each counted", () => {
     const one = totalsOf({ event: "llm_call_complete", backend: "a", cost_usd: 1 }).text();
     const two = totalsOf(

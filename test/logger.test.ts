@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LogSink, withRun } from "../src/context.js";
-import { createTotals, sumTotals } from "../src/cost.js";
+import { sumTotals } from "../src/backend-stats.js";
+import { createTotals } from "../src/cost.js";
 import { parseLine } from "../src/line.js";
 import { StructuredLogger, type StructuredLoggerOptions } from "../src/logger.js";
 import type { LogEntry } from "../src/protocol.js";
@@ -198,7 +199,7 @@ describe("the vocabulary", () => {
       metadata: { cached: 1 },
     });
     expect(lines[1]).toEqual(lines[0]);
-    expect(stats().total).toEqual({ calls: 2, errors: 0, cost_usd: 0.1, unpriced_calls: 0 });
+    expect(stats().total).toEqual({ input_tokens: 6, calls: 2, errors: 0, cost_usd: 0.1, unpriced_calls: 0 });
   });
 
   test("counts complete, failed and fallback calls, not those that begin", () => {
@@ -209,7 +210,7 @@ describe("the vocabulary", () => {
     logger.llmCallError({ backend: "b", error: "timeout" });
     logger.llmCallFallback({ backend: "b", durationMs: 5 });
     logger.llmCallFallback({ backend: "b" });
-    expect(stats().total).toEqual({ calls: 4, errors: 2, cost_usd: 0.5, unpriced_calls: 3 });
+    expect(stats().total).toEqual({ fallbacks: 2, calls: 4, errors: 2, cost_usd: 0.5, unpriced_calls: 3 });
   });
 });
 
