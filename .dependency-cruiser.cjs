@@ -45,7 +45,7 @@ const stations = {
       "logger",
       "context",
     ],
-    ...["owner", "outage", "turn-queue", "llm-call", "llm-outcome", "llm"],
+    ...["owner", "outage", "turn-queue", "llm-call", "llm-outcome", "llm", "budget"],
   ],
   reading: [
     ...["reader", "follow", "poll", "run-feed", "run-view", "page-bytes", "run-status"],
@@ -180,6 +180,7 @@ module.exports = {
       { dependencyTypesNot: ["type-only"] },
     ),
     onlyIn("only-capture-and-the-terminal-know-processes", ["^src/capture/", "^src/cli/"], "^(node:)?child_process$"),
+    onlyIn("only-capture-knows-price-tables", ["^src/capture/"], "(^|/)@pydantic/genai-prices(/|$)"),
     onlyIn("only-capture-knows-other-loggers", ["^src/capture/"], "(^|/)(pino|winston|winston-transport|debug)(/|$)"),
     onlyIn("only-schema-knows-zod", ["^src/schema\\.ts$"], "(^|/)zod(/|$)"),
     onlyIn("only-the-sse-transport-knows-the-parser", ["^src/client/sse\\.ts$"], "(^|/)eventsource-parser(/|$)"),

@@ -23,6 +23,7 @@ const library = [
   "src/capture/child-process.ts",
   "src/capture/console.ts",
   "src/capture/debug.ts",
+  "src/capture/genai-prices.ts",
   "src/capture/langchain.ts",
   "src/capture/pino.ts",
   "src/capture/winston.ts",

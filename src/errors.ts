@@ -23,6 +23,7 @@ export const ERRORS = {
   CANCELLED: [0, "The run was cancelled."],
   STORE_RECOVERED: [0, "The store can be reached again."],
   INVALID_OPTION: [0, "An option is not valid."],
+  BUDGET_EXCEEDED: [0, "The run has cost as much as it may."],
   COST_UNKNOWN: [0, "What a call costs is not known."],
   CLOSED: [0, "This livetail is closed."],
 } as const satisfies Record<string, readonly [number, string]>;

@@ -111,7 +111,10 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
     return llm(info, fn, this);
   }
 
-  /** Aborts when a cancel was asked for (`CANCELLED`) or another owner took over (`FENCED`). */
+  /**
+   * Aborts when a cancel was asked for (`CANCELLED`), another owner took over (`FENCED`) or the budget is spent
+   * (`BUDGET_EXCEEDED`).
+   */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
     if (this.cancelled && !this.#controller.signal.aborted) this.#controller.abort(new LivetailError("CANCELLED"));
@@ -230,6 +233,8 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
     this.cancelled = true;
     this.abort(new LivetailError("CANCELLED"));
   }
+
+  onStored(_version: number): void {}
 
   onFenced(): void {
     this.abort(new LivetailError("FENCED"));

@@ -39,8 +39,7 @@ export {
 } from "./livetail.js";
 export type { LivetailOptions } from "./livetail-options.js";
 export { type LlmReport, llm } from "./llm.js";
-export { type LlmCallInfo, type OpenLlmCall, openLlmCall } from "./llm-call.js";
-export type { LlmOutcome } from "./llm-outcome.js";
+export { type LlmCallInfo, type LlmOutcome, type OpenLlmCall, openLlmCall } from "./llm-call.js";
 export { type LlmAnswer, type LlmUsage, usageOf } from "./llm-usage.js";
 export { type EventFields, type LlmCall, StructuredLogger, type StructuredLoggerOptions } from "./logger.js";
 export type { Price, PricedCall, PriceFn } from "./price.js";

@@ -2,6 +2,7 @@
 import { types } from "node:util";
 import type { Authorize, CorsOptions } from "./access.js";
 import type { BacklogLimits } from "./backlog.js";
+import { checkBudget } from "./budget.js";
 import type { Clock } from "./clock.js";
 import { CLOSE_SIGNALS, type CloseSignal } from "./close-on-signals.js";
 import { LivetailError } from "./errors.js";
@@ -45,6 +46,8 @@ export interface LivetailOptions extends Partial<StoreLimits>, Partial<BacklogLi
   level?: LogLevel;
   /** What calls of models cost that nobody named the cost of. Default: they are unpriced. */
   price?: PriceFn;
+  /** What the calls of one run may cost, in dollars; a run's own option stands above it. Default: no limit. */
+  budgetUsd?: number;
   /** How long `complete()`, `fail()`, `release()`, `flush()` and `close()` wait for the store. Default 60,000. */
   endTimeoutMs?: number;
   /**
@@ -120,6 +123,7 @@ export function checkOptions(options: LivetailOptions): void {
     if (CLOSE_SIGNALS.includes(signal)) continue;
     throw new LivetailError("INVALID_OPTION", `The option closeOnSignals takes ${CLOSE_SIGNALS.join(", ")}.`);
   }
+  checkBudget(options.budgetUsd);
   if (options.price !== undefined && typeof options.price !== "function") {
     throw new LivetailError("INVALID_OPTION", "The option price must be a function.");
   }

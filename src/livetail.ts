@@ -6,6 +6,7 @@ import { hostname } from "node:os";
 import { workerData } from "node:worker_threads";
 import { readAsset } from "./assets.js";
 import { Backlog } from "./backlog.js";
+import { checkBudget } from "./budget.js";
 import { systemClock } from "./clock.js";
 import { closeOnSignals } from "./close-on-signals.js";
 import { currentRun as contextRun, joinedRun, withRun } from "./context.js";
@@ -45,7 +46,8 @@ export interface Livetail {
   readonly handler: Handler;
   /**
    * Creates a run, or adopts the one of `options.id`, and returns at once. Throws `INVALID_RUN_ID` for an id that
-   * is none and `CLOSED` after `close()`; whatever the store says comes by `run.ready` and `onError`.
+   * is none, `INVALID_OPTION` for a budget that is none and `CLOSED` after `close()`; whatever the store says comes by
+   * `run.ready` and `onError`.
    */
   createOperationRun(subjectId: string, operation: string, options?: RunOptions): Run;
   /** A function that logs to a run, or to the run of an id or of `run.env`, which it joins if it lives elsewhere. */
@@ -215,11 +217,14 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
     if (runOptions.parentId !== undefined && !isRunId(runOptions.parentId)) {
       throw new LivetailError("INVALID_RUN_ID", "The parent's id is not a run id.");
     }
+    const budgetUsd = runOptions.budgetUsd ?? options.budgetUsd;
+    checkBudget(budgetUsd);
     const level = runOptions.level ?? options.level;
     const [subject, name] = [plainText(subjectId, MAX_NAME_LENGTH), plainText(operation, MAX_NAME_LENGTH)];
     const run = new Run(host, subject, name, id, {
       ...pick(options, ["releaseOnClose"]),
       ...runOptions,
+      ...(budgetUsd === undefined ? {} : { budgetUsd }),
       ...(level === undefined ? {} : { level }),
     });
     // One that is live here is replaced by none whose claim may yet be refused.

@@ -5,7 +5,17 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { type CurrentRun, currentRun } from "./context.js";
 import { errorText, isError, readMember } from "./json.js";
-import { addOutcome, copyOf, type Fields, type LlmOutcome, mergeOutcomes, outcomeFields, readOutcome } from "./llm-outcome.js";
+import {
+  addOutcome,
+  copyOf,
+  type Fields,
+  type LlmOutcome,
+  mergeOutcomes,
+  outcomeFields,
+  readOutcome,
+} from "./llm-outcome.js";
+
+export type { LlmOutcome } from "./llm-outcome.js";
 
 /** What is known when a call begins. */
 export interface LlmCallInfo {

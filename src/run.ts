@@ -2,6 +2,7 @@
  * A run: one execution of one operation on one subject, and the handle that writes it. Everything here returns at
  * once or resolves; nothing throws or rejects into the operation because of the store.
  */
+import { Budget } from "./budget.js";
 import { LivetailError } from "./errors.js";
 import { Handle, type LayerMetadata, MAX_MESSAGE_LENGTH, MAX_NAME_LENGTH, type RunHost } from "./handle.js";
 import { errorMessage, isError, readMember } from "./json.js";
@@ -40,6 +41,12 @@ export interface RunOptions {
   takeOver?: boolean;
   /** Give the run back, if it is open when its livetail closes, instead of failing it. Default: the livetail's option. */
   releaseOnClose?: boolean;
+  /**
+   * What calls of models may cost, in dollars, 0 to a million. When the cost that the owner knows reaches it, `signal`
+   * aborts and the run fails, both with `BUDGET_EXCEEDED`. Calls whose cost nobody knows do not count. It is not
+   * stored: whoever adopts the run sets it again. Default: the livetail's option.
+   */
+  budgetUsd?: number;
   /** Lines of the logger below this level are not made. Default `debug`. */
   level?: LogLevel;
 }
@@ -58,6 +65,7 @@ export class Run extends Handle implements LeaseHolder {
   readonly #metadata: string;
   readonly #handOver: boolean;
   readonly #releaseOnClose: boolean;
+  readonly #budget: Budget | null;
   #attempt = 1;
   /** False for a run that was handed over, or whose claim was refused. */
   #writes: boolean;
@@ -85,6 +93,7 @@ export class Run extends Handle implements LeaseHolder {
     this.#releaseOnClose = options.releaseOnClose === true;
     this.#writes = !this.#handOver;
     this.#createdAt = host.now();
+    this.#budget = options.budgetUsd === undefined ? null : this.#limitTo(options.budgetUsd);
     this.#parentId = options.parentId ?? "";
     this.#metadata = options.metadata === undefined ? "" : JSON.stringify(host.encoder.plain(options.metadata));
     this.ready = this.#claim(options.takeOver === true);
@@ -123,16 +132,19 @@ export class Run extends Handle implements LeaseHolder {
   }
 
   /**
-   * Ends the run as completed. `result` (JSON, at most 1 MiB) can be fetched by viewers. Resolves when the store
-   * has it, at most after `endTimeoutMs`; never rejects. A second end changes nothing.
+   * Ends the run as completed; as failed with `BUDGET_EXCEEDED` if the budget is spent. `result` (JSON, at most 1 MiB)
+   * can be fetched by viewers. Resolves when the store has it, at most after `endTimeoutMs`; never rejects. A second
+   * end changes nothing.
    */
   complete(result?: unknown): Promise<EndOutcome> {
+    if (this.#overBudget !== null) return this.#end(this.#overBudget);
     return this.#end({ kind: "end", status: "completed", error: "", errorCode: "", result: this.#resultText(result) });
   }
 
   /**
    * Ends the run as failed, or as cancelled when a cancel was asked for. `error` becomes the run's `error`; an Error
-   * is also its last line, with the traceback, and its `code` the run's `error_code`. Resolves like `complete`.
+   * is also its last line, with the traceback, and its `code` the run's `error_code`. Once the budget is spent both are
+   * those of `BUDGET_EXCEEDED`. Resolves like `complete`.
    */
   fail(error: unknown): Promise<EndOutcome> {
     const fault = isError(error) ? error : null;
@@ -141,21 +153,22 @@ export class Run extends Handle implements LeaseHolder {
     const code = fault === null ? undefined : readMember(fault, "code");
     const status = this.cancelled ? "cancelled" : "failed";
     if (this.#endedAt === 0) {
-      if (fault !== null) this.log(fault);
+      if (fault !== null && fault !== this.#budget?.exceeded) this.log(fault);
       this.#closeLayers(status === "failed" ? "failed" : "skipped");
     }
+    if (status === "failed" && this.#overBudget !== null) return this.#end(this.#overBudget);
     const errorCode = typeof code === "string" || typeof code === "number" ? encoder.words(code, MAX_NAME_LENGTH) : "";
     return this.#end({ kind: "end", status, error: message, errorCode, result: null });
   }
 
   /**
    * Gives the run back: queued, without an owner, its lines kept, for another to adopt. After a cancel request it
-   * ends as cancelled instead. Resolves like `complete`.
+   * ends as cancelled instead, and with a spent budget as failed. Resolves like `complete`.
    */
   release(): Promise<EndOutcome> {
     return this.cancelled
       ? this.#end({ kind: "end", status: "cancelled", error: "", errorCode: "", result: null })
-      : this.#end({ kind: "release" });
+      : this.#end(this.#overBudget ?? { kind: "release" });
   }
 
   /** Ends the run, if it is open, because its process closes; or gives it back, with `releaseOnClose`. */
@@ -164,6 +177,7 @@ export class Run extends Handle implements LeaseHolder {
     const error = "The process that executed the run closed livetail.";
     const status = this.cancelled ? "cancelled" : "failed";
     this.#closeLayers(status === "failed" ? "failed" : "skipped");
+    if (status === "failed" && this.#overBudget !== null) return this.#end(this.#overBudget);
     return this.#end({ kind: "end", status, error, errorCode: "OWNER_CLOSED", result: null });
   }
 
@@ -264,6 +278,32 @@ export class Run extends Handle implements LeaseHolder {
     }
     const settled = this.#over || (await this.within(this.#untilOver()));
     return { status: this.#status, stored: settled && (this.writer.closed || this.writer.stopped === "RUN_ENDED") };
+  }
+
+  #limitTo(budgetUsd: number): Budget {
+    return new Budget(budgetUsd, {
+      runId: this.id,
+      own: this.totals,
+      store: this.host.store,
+      now: this.host.now,
+      onExceeded: (error, spentUsd) => {
+        if (this.#endedAt > 0) return;
+        const { code, message } = error;
+        this.log({ level: "error", event: code.toLowerCase(), message, budget_usd: budgetUsd, spent_usd: spentUsd });
+        this.abort(error);
+      },
+    });
+  }
+
+  /** How a run ends whose budget is spent; null while it is not. */
+  get #overBudget(): Closing | null {
+    const exceeded = this.#budget?.exceeded;
+    if (!exceeded) return null;
+    return { kind: "end", status: "failed", error: exceeded.message, errorCode: exceeded.code, result: null };
+  }
+
+  override onStored(version: number): void {
+    if (this.#endedAt === 0) this.#budget?.look(version);
   }
 
   #untilOver(): Promise<void> {

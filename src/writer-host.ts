@@ -29,6 +29,8 @@ export interface WriterHost {
 export interface WriterEvents {
   onFenced(): void;
   onCancelRequested(): void;
+  /** The store took what was sent; the run is at `version` now. */
+  onStored(version: number): void;
   /** Another end stands, or this one. */
   onEnded(status: TerminalStatus): void;
   /** The end or the release is stored, or nothing will ever be. */

@@ -392,6 +392,7 @@ export class Writer implements BacklogMember {
     this.#keep(this.#lines.acknowledge(batch.upto));
     this.#settleFlushes();
     if ("cancelRequested" in answer && answer.cancelRequested) this.#events.onCancelRequested();
+    this.#events.onStored(answer.version);
   }
 
   /** Acknowledged lines are kept for sending again, as many as the store itself keeps. */

@@ -5,8 +5,10 @@ import { createNodeHandler } from "../src/adapters/node.js";
 import type { LivetailError } from "../src/errors.js";
 import { createLivetail, type Livetail } from "../src/livetail.js";
 import type { LivetailOptions } from "../src/livetail-options.js";
-import { openLlmCall } from "../src/llm-call.js";
+import { llm } from "../src/llm.js";
+import { type OpenLlmCall, openLlmCall } from "../src/llm-call.js";
 import type { LlmOutcome } from "../src/llm-outcome.js";
+import { usageOf } from "../src/llm-usage.js";
 import type { LogEntry, PollAnswer } from "../src/protocol.js";
 import type { Run } from "../src/run.js";
 import { memoryStore } from "../src/store/memory.js";
@@ -268,6 +270,221 @@ describe("what a call is told with", () => {
     openLlmCall(null as never, run).fail(null);
     const { backend_stats } = await readOverHttp(livetail, run);
     expect(backend_stats.backends.unknown).toMatchObject({ calls: 2, errors: 1 });
+  });
+});
+
+describe("run.llm", () => {
+  const openai = {
+    object: "chat.completion",
+    model: "gpt-5-2025-08-07",
+    usage: {
+      prompt_tokens: 100,
+      completion_tokens: 20,
+      total_tokens: 120,
+      prompt_tokens_details: { cached_tokens: 60 },
+    },
+  };
+
+  test("tells a call around a function, with what the returned answer says, and returns the answer", async () => {
+    const { livetail } = open({ price: () => ({ costUsd: 0.5, model: "gpt-5" }) });
+    const run = livetail.createOperationRun("job", "op");
+    const answer = await run.llm({ backend: "openai", model: "gpt-5", step: "grade" }, async () => openai);
+    expect(answer).toBe(openai);
+    const { logs } = await readOverHttp(livetail, run);
+    expect(logs.map(({ event }) => event)).toEqual(["llm_call_start", "llm_call_complete"]);
+    expect(logs[1]).toMatchObject({
+      backend: "openai",
+      step_name: "grade",
+      model: "gpt-5-2025-08-07",
+      input_tokens: 100,
+      output_tokens: 20,
+      cached_tokens: 60,
+      cost_usd: 0.5,
+      cost_source: "local",
+      cost_model: "gpt-5",
+    });
+  });
+
+  test("counts what was reported before what the answer says, and the later report before the earlier, by field", async () => {
+    const { livetail } = open();
+    const run = livetail.createOperationRun("job", "op");
+    await run.llm({ backend: "openai" }, (call) => {
+      call.report({ usage: { inputTokens: 1, outputTokens: 1 }, costUsd: 1, costSource: "local", chunks: 3 });
+      call.report({ usage: { outputTokens: 7 }, costUsd: 0.25, model: undefined as never });
+      call.report(null as never);
+      return openai;
+    });
+    const { logs } = await readOverHttp(livetail, run);
+    expect(logs[1]).toMatchObject({
+      model: "gpt-5-2025-08-07",
+      input_tokens: 1,
+      output_tokens: 7,
+      cached_tokens: 60,
+      cost_usd: 0.25,
+      cost_source: "provider",
+      metadata: { chunks: 3 },
+    });
+  });
+
+  test("throws what the function throws, at once or later, and counts what was reported by then", async () => {
+    const { livetail } = open();
+    const run = livetail.createOperationRun("job", "op");
+    const fault = new Error("no");
+    const atOnce = run.llm({ backend: "b" }, () => {
+      throw fault;
+    });
+    await expect(atOnce).rejects.toBe(fault);
+    const later = run.llm({ backend: "b" }, async (call) => {
+      call.report({ costUsd: 0.125 });
+      throw fault;
+    });
+    await expect(later).rejects.toBe(fault);
+    const { backend_stats } = await readOverHttp(livetail, run);
+    expect(backend_stats.total).toMatchObject({ calls: 2, errors: 2, cost_usd: 0.125, unpriced_calls: 1 });
+  });
+
+  test("is llm below an operation; outside of one the function just runs", async () => {
+    const { livetail } = open();
+    const outside = await llm({ backend: "b" }, (call) => {
+      call.report({ costUsd: 1 });
+      return 7;
+    });
+    expect(outside).toBe(7);
+    let seen: Run | undefined;
+    await livetail.runOperation("job", "op", async (run) => {
+      seen = run;
+      await llm({ backend: "b" }, (call) => call.report({ costUsd: 2 }));
+    });
+    const { backend_stats } = await readOverHttp(livetail, seen as Run);
+    expect(backend_stats.total).toMatchObject({ calls: 1, cost_usd: 2 });
+  });
+
+  test("is told by a handle that joined, too", async () => {
+    const { livetail } = open();
+    const run = livetail.createOperationRun("job", "op");
+    await run.flush();
+    // Two livetails on one store, which is not of one process alone.
+    const elsewhere = createLivetail({ store: { ...livetail.store, kind: "redis" } });
+    opened.push(() => elsewhere.close());
+    const joined = elsewhere.joinRun(run.id);
+    await joined?.llm({ backend: "b" }, (call) => call.report({ costUsd: 0.5 }));
+    await llm({ backend: "b" }, (call) => call.report({ costUsd: 0.25 }));
+    await joined?.flush();
+    const { backend_stats } = await readOverHttp(livetail, run);
+    expect(backend_stats.total).toMatchObject({ calls: 2, cost_usd: 0.75 });
+  });
+
+  test("counts a mixed run right: one that fails, one that stands in for it, one that streams", async () => {
+    const { livetail } = open();
+    const run = livetail.createOperationRun("job", "op");
+    const grade = { step: "grade", layer: "score" };
+    await run
+      .llm({ ...grade, backend: "claude_cli", model: "claude-sonnet-4-5" }, () => {
+        throw new Error("exit code 1");
+      })
+      .catch(() =>
+        run.llm({ ...grade, backend: "langchain", model: "gpt-5", fallbackOf: "claude_cli" }, (call) =>
+          call.report({ costUsd: 0.000_000_3, usage: { inputTokens: 10 } }),
+        ),
+      );
+    await run.llm({ backend: "openai", model: "gpt-5" }, async (call) => {
+      for (const chunk of [{ choices: [] }, openai]) call.report(usageOf(chunk) as LlmOutcome);
+      call.report({ costUsd: 0.000_000_1 });
+    });
+    const { backend_stats } = await readOverHttp(livetail, run);
+    const priced = { errors: 0, unpriced_calls: 0 };
+    const failed = { calls: 1, errors: 1, cost_usd: 0, unpriced_calls: 1 };
+    const tokens = { input_tokens: 110, output_tokens: 20, cached_tokens: 60 };
+    const stream = { ...tokens, input_tokens: 100 };
+    expect(backend_stats).toEqual({
+      backends: {
+        claude_cli: failed,
+        langchain: { ...priced, calls: 1, cost_usd: 0.000_000_3, fallbacks: 1, input_tokens: 10 },
+        openai: { ...priced, calls: 1, cost_usd: 0.000_000_1, ...stream },
+      },
+      models: {
+        "claude-sonnet-4-5": failed,
+        "gpt-5": { ...priced, calls: 1, cost_usd: 0.000_000_3, fallbacks: 1, input_tokens: 10 },
+        "gpt-5-2025-08-07": { ...priced, calls: 1, cost_usd: 0.000_000_1, ...stream },
+      },
+      layers: {
+        score: { calls: 2, errors: 1, cost_usd: 0.000_000_3, unpriced_calls: 1, fallbacks: 1, input_tokens: 10 },
+      },
+      total: { calls: 3, errors: 1, cost_usd: 0.000_000_4, unpriced_calls: 1, fallbacks: 1, ...tokens },
+    });
+  });
+});
+
+describe("a call that is told inside of run.llm", () => {
+  const info = { backend: "openai", model: "gpt-5" };
+
+  test("is a part of it: its tokens and cost are, and it is no call of its own", async () => {
+    const { livetail } = open({ price: ({ usage }) => ({ costUsd: (usage.inputTokens ?? 0) / 1000, model: "gpt-5" }) });
+    let seen: Run | undefined;
+    await livetail.runOperation("job", "op", (run) => {
+      seen = run;
+      return run.llm({ backend: "grader", model: "auto" }, async () => {
+        // An SDK that is captured tries again, and then calls another model.
+        openLlmCall(info).fail(new Error("429"));
+        openLlmCall(info).complete({ usage: { inputTokens: 100, outputTokens: 5 } });
+        openLlmCall({ ...info, model: "gpt-5-mini" }).complete({ usage: { inputTokens: 50 }, costUsd: 0.05 });
+        return { model: "x", usage: { prompt_tokens: 9999, completion_tokens: 9999 } };
+      });
+    });
+    const { logs, backend_stats } = await readOverHttp(livetail, seen as Run);
+    expect(logs.map(({ event }) => event)).toEqual(["llm_call_start", "llm_call_complete"]);
+    expect(logs[1]).toMatchObject({
+      model: "gpt-5-mini",
+      input_tokens: 150,
+      output_tokens: 5,
+      cost_usd: 0.15,
+      cost_source: "local",
+      cost_model: "gpt-5",
+    });
+    expect(backend_stats.total).toMatchObject({ calls: 1, errors: 0, cost_usd: 0.15 });
+    expect(Object.keys(backend_stats.backends)).toEqual(["grader"]);
+  });
+
+  test("leaves it to the answer when it told nothing", async () => {
+    const { livetail } = open();
+    const run = livetail.createOperationRun("job", "op");
+    await run.llm({ backend: "grader" }, () => {
+      openLlmCall(info, run).fail(new Error("429"));
+      return { usage: { prompt_tokens: 7 } };
+    });
+    const { logs } = await readOverHttp(livetail, run);
+    expect(logs[1]).toMatchObject({ input_tokens: 7 });
+  });
+
+  test("is one of its own in another run, and when it ends after the call that it began in", async () => {
+    const { livetail } = open();
+    const [run, other] = [livetail.createOperationRun("job", "op"), livetail.createOperationRun("job", "op")];
+    const late: OpenLlmCall[] = [];
+    await run.llm({ backend: "grader" }, () => {
+      openLlmCall(info, other).complete({ costUsd: 1 });
+      late.push(openLlmCall(info, run), openLlmCall(info, run));
+    });
+    late[0]?.complete({ costUsd: 2 });
+    late[0]?.complete({ costUsd: 2 });
+    late[1]?.fail(new Error("cut"), { costUsd: 0.5 });
+    expect((await readOverHttp(livetail, other)).backend_stats.total).toMatchObject({ calls: 1, cost_usd: 1 });
+    expect((await readOverHttp(livetail, run)).backend_stats.total).toMatchObject({
+      calls: 3,
+      errors: 1,
+      cost_usd: 2.5,
+      unpriced_calls: 1,
+    });
+  });
+
+  test("is one of its own when it is another run.llm", async () => {
+    const { livetail } = open();
+    const run = livetail.createOperationRun("job", "op");
+    await run.llm({ backend: "outer" }, async (outer) => {
+      outer.report({ costUsd: 1 });
+      await run.llm({ backend: "inner" }, (inner) => inner.report({ costUsd: 2 }));
+    });
+    const { backend_stats } = await readOverHttp(livetail, run);
+    expect(backend_stats.total).toMatchObject({ calls: 2, cost_usd: 3 });
   });
 });
 

@@ -44,18 +44,9 @@ beforeAll(async () => {
   const packed = execFileSync("npm", ["pack", "--json", "--silent", "--pack-destination", project], { cwd: ROOT });
   const { filename } = JSON.parse(packed.toString())[0];
   execFileSync("tar", ["-xzf", join(project, filename), "-C", installed, "--strip-components", "1"]);
-  mkdirSync(join(project, "node_modules", "@types"));
-  for (const name of [
-    "zod",
-    "eventsource-parser",
-    "ioredis",
-    "fastify",
-    "react",
-    "vue",
-    "winston-transport",
-    "@types/express",
-    "@types/node",
-  ]) {
+  for (const scope of ["@types", "@pydantic"]) mkdirSync(join(project, "node_modules", scope));
+  const peers = ["ioredis", "fastify", "react", "vue", "winston-transport", "@pydantic/genai-prices"];
+  for (const name of ["zod", "eventsource-parser", "@types/express", "@types/node", ...peers]) {
     symlinkSync(join(ROOT, "node_modules", name), join(project, "node_modules", name));
   }
 }, 180_000);

@@ -1,4 +1,4 @@
-import { sumTotals } from "../cost.js";
+import { sumTotals } from "../backend-stats.js";
 import { isTerminal, type RunSummary } from "../protocol.js";
 import { isoTime } from "../run-state.js";
 import type { ListRequest, RunRecord } from "../store.js";
