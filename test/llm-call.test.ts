@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { createNodeHandler } from "../src/adapters/node.js";
+import { getBackendStats } from "../src/client/index.js";
 import type { LivetailError } from "../src/errors.js";
 import { createLivetail, type Livetail } from "../src/livetail.js";
 import type { LivetailOptions } from "../src/livetail-options.js";
@@ -9,7 +10,7 @@ import { llm } from "../src/llm.js";
 import { type OpenLlmCall, openLlmCall } from "../src/llm-call.js";
 import type { LlmOutcome } from "../src/llm-outcome.js";
 import { usageOf } from "../src/llm-usage.js";
-import type { LogEntry, PollAnswer } from "../src/protocol.js";
+import type { ListAnswer, LogEntry, PollAnswer } from "../src/protocol.js";
 import type { Run } from "../src/run.js";
 import { memoryStore } from "../src/store/memory.js";
 import { createHandClock } from "./support/hand-clock.js";
@@ -24,14 +25,21 @@ function open(options: LivetailOptions = {}) {
   return { livetail, heard };
 }
 
+/** Serves runs over HTTP; resolves to the URL. */
+async function serve(livetail: Livetail): Promise<string> {
+  const server = createServer(createNodeHandler(livetail));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  opened.push(() => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
 /** The run, read over HTTP. */
 async function readOverHttp(livetail: Livetail, run: Run): Promise<PollAnswer> {
   await run.flush();
-  const server = createServer(createNodeHandler(livetail));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  opened.push(() => new Promise((resolve) => server.close(resolve)));
-  const { port } = server.address() as AddressInfo;
-  const response = await fetch(`http://127.0.0.1:${port}/${run.id}`, { headers: { connection: "close" } });
+  const response = await fetch(`${await serve(livetail)}/${run.id}`);
   return (await response.json()) as PollAnswer;
 }
 
@@ -413,6 +421,28 @@ describe("run.llm", () => {
       total: { calls: 3, errors: 1, cost_usd: 0.000_000_4, unpriced_calls: 1, fallbacks: 1, ...tokens },
     });
   });
+});
+
+test("What calls did stands in the end of a stream, in the client's answer and in the list of runs", async () => {
+  const { livetail } = open({ authorize: () => true });
+  const run = livetail.createOperationRun("job", "op");
+  await run.llm({ backend: "openai", model: "gpt-5" }, (call) =>
+    call.report({ costUsd: 0.000_000_007, usage: { inputTokens: 10, cacheWriteTokens: 4 } }),
+  );
+  await run.complete();
+  const stat = {
+    ...{ calls: 1, errors: 0, cost_usd: 0.000_000_007, unpriced_calls: 0 },
+    ...{ input_tokens: 10, cache_write_tokens: 4 },
+  };
+  const stats = { backends: { openai: stat }, models: { "gpt-5": stat }, total: stat };
+
+  const url = await serve(livetail);
+  expect(await getBackendStats(run.id, { endpointBase: url })).toEqual(stats);
+  const stream = await (await fetch(`${url}/${run.id}/stream`)).text();
+  const end = /^event: end\n(?:id: .*\n)?data: (.*)$/m.exec(stream)?.[1] ?? "{}";
+  expect(JSON.parse(end)).toMatchObject({ status: "completed", backend_stats: stats });
+  const { runs } = (await (await fetch(url)).json()) as ListAnswer;
+  expect(runs).toEqual([expect.objectContaining({ run_id: run.id, cost: stat })]);
 });
 
 describe("a call that is told inside of run.llm", () => {

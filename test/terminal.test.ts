@@ -183,7 +183,7 @@ describe("layers, gaps and the summary on a terminal", () => {
     expect(renderReset({ reason: "epoch", first_index: 7 }, false)).toContain("anew at line 7");
   });
 
-  it("sums up status, error, layers and cost by backend", () => {
+  it("sums up status, error, layers, and cost and tokens by backend", () => {
     const stat = (calls: number, cost_usd: number, errors = 0, unpriced_calls = 0) => ({
       calls,
       errors,
@@ -194,7 +194,10 @@ describe("layers, gaps and the summary on a terminal", () => {
       status: "failed",
       layer_status: { b: layer({ order: 1, status: "failed" }), a: layer({ status: "success" }) },
       backend_stats: {
-        backends: { x: stat(2, 0.5, 1), claude: stat(1, 0.000012, 0, 1) },
+        backends: {
+          x: { ...stat(2, 0.5, 1), fallbacks: 1, input_tokens: 1200, output_tokens: 30 },
+          claude: stat(1, 0.000012, 0, 1),
+        },
         total: stat(3, 0.500012, 1, 1),
       },
       owner: { id: null, url: null, state: "none", attempt: 1 },
@@ -210,7 +213,7 @@ describe("layers, gaps and the summary on a terminal", () => {
       "  ✔ a  success",
       "  ✖ b  failed",
       "  $ claude  1 call  $0.000012  1 unpriced",
-      "  $ x  2 calls  $0.50  1 error",
+      "  $ x  2 calls  $0.50  1 error  1 fallback  1200 tokens in, 30 out",
       "  $ total  3 calls  $0.50  1 error  1 unpriced",
     ]);
   });

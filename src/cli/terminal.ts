@@ -173,7 +173,7 @@ export function renderReset(reset: Reset, color: boolean): string {
   );
 }
 
-/** How a run ended: status, layers, cost by backend. */
+/** How a run ended: status, layers, cost and tokens by backend. */
 export function renderSummary(runId: string, state: RunState, color: boolean): string {
   const style = state.status === "completed" ? "green" : "red";
   const lines = state.expected_log_count === null ? "" : `, ${count(state.expected_log_count, "line")}`;
@@ -191,8 +191,11 @@ export function renderSummary(runId: string, state: RunState, color: boolean): s
 
 function costOf(name: string, stat: BackendStat): string {
   const parts = [name, count(stat.calls, "call"), money(stat.cost_usd)];
+  const { fallbacks = 0, input_tokens: input = 0, output_tokens: output = 0 } = stat;
   if (stat.errors > 0) parts.push(count(stat.errors, "error"));
+  if (fallbacks > 0) parts.push(count(fallbacks, "fallback"));
   if (stat.unpriced_calls > 0) parts.push(`${stat.unpriced_calls} unpriced`);
+  if (input > 0 || output > 0) parts.push(`${input} tokens in, ${output} out`);
   return parts.join("  ");
 }
 
