@@ -44,6 +44,7 @@ const stations = {
       "layer-outbox",
       "logger",
       "context",
+      "measured-request",
     ],
     ...["owner", "outage", "turn-queue", "llm-call", "llm-outcome", "llm", "budget"],
   ],

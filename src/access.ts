@@ -69,7 +69,8 @@ export function createAccess({ authorize, cors, onError }: AccessOptions): Acces
 
   const withoutAuthorize = (runId: string | null, action: Action): Verdict => {
     if (action === "health" || action === "asset") return null;
-    if (action !== "read") return refuse(`Without authorize nobody may ${action} runs.`);
+    if (action !== "read")
+      return refuse(`Without authorize nobody may ${action === "coverage" ? "see the coverage" : `${action} runs`}.`);
     return runId !== null && UNGUESSABLE.test(runId)
       ? null
       : refuse("Without authorize only runs whose id nobody can guess may be read.");

@@ -1,7 +1,7 @@
 /** The question that a user answers on every request: may this be done? */
 
-/** What a request wants. `health` and `asset` are the paths below `/-/`. */
-export type Action = "read" | "list" | "cancel" | "delete" | "health" | "asset";
+/** What a request wants. `health`, `coverage` and `asset` are the paths below `/-/`. */
+export type Action = "read" | "list" | "cancel" | "delete" | "health" | "coverage" | "asset";
 
 /** What `authorize` is asked with. */
 export interface AuthorizeRequest {

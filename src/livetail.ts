@@ -10,11 +10,13 @@ import { checkBudget } from "./budget.js";
 import { systemClock } from "./clock.js";
 import { closeOnSignals } from "./close-on-signals.js";
 import { currentRun as contextRun, joinedRun, withRun } from "./context.js";
+import { type Coverage, createCoverage } from "./coverage.js";
 import { Deadlines } from "./deadlines.js";
 import { LivetailError } from "./errors.js";
 import { type Handle, JoinedRun, joinKey, type LayerMetadata, MAX_NAME_LENGTH, type RunHost } from "./handle.js";
 import { createHandler, type Handler } from "./handler.js";
 import { checkOptions, type LivetailOptions, pick } from "./livetail-options.js";
+import { tellRequest } from "./measured-request.js";
 import { Outage } from "./outage.js";
 import { Owner } from "./owner.js";
 import { plainText } from "./plain-text.js";
@@ -44,6 +46,8 @@ export interface Livetail {
   readonly reader: Reader;
   /** The routes of protocol §7, for the adapters. */
   readonly handler: Handler;
+  /** What the coverage middlewares measured: which routes are slow, and which of them can be watched. */
+  readonly coverage: Coverage;
   /**
    * Creates a run, or adopts the one of `options.id`, and returns at once. Throws `INVALID_RUN_ID` for an id that
    * is none, `INVALID_OPTION` for a budget that is none and `CLOSED` after `close()`; whatever the store says comes by
@@ -195,9 +199,11 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
     if (answer.code === "OK" && answer.cancelRequested) runs.get(runId)?.onCancelRequested();
     return answer;
   };
+  const coverage = createCoverage(store, clock);
   const handler = createHandler({
     reader,
     store,
+    coverage,
     requestCancel: cancelRun,
     onError: report,
     clock,
@@ -227,6 +233,7 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
       ...(budgetUsd === undefined ? {} : { budgetUsd }),
       ...(level === undefined ? {} : { level }),
     });
+    tellRequest(id);
     // One that is live here is replaced by none whose claim may yet be refused.
     if (runOptions.handOver !== true && !runs.has(id)) runs.set(id, run);
     return run;
@@ -288,6 +295,7 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
     store,
     reader,
     handler,
+    coverage,
     createOperationRun: create,
     createLogCallback(runOrId) {
       const find = finder(runOrId);

@@ -329,3 +329,33 @@ export function parseCursor(text: string): Cursor | null {
 export function formatCursor(epoch: string, next: number, version?: number): string {
   return version === undefined ? `${epoch}.${next}` : `${epoch}.${next}.${version}`;
 }
+
+/** What an endpoint does not tell whoever waits for it: a run at all, structured events, layers, what calls cost. */
+export type CoverageGap = "run" | "events" | "layers" | "cost";
+
+/** What was measured of one route. */
+export interface RouteCoverage {
+  /** Method and pattern: `POST /jobs/:id/import`. */
+  route: string;
+  /** Requests that were not refused. */
+  requests: number;
+  /** Milliseconds that half of them, and 95 %, did not exceed, and the longest; of the runs, if these took longer. */
+  p50_ms: number;
+  p95_ms: number;
+  max_ms: number;
+  /** Requests that had a run. */
+  runs: number;
+  /** `none`: no run; `full`: every request had a run with structured events and layers; `partial`: what is between. */
+  visibility: "none" | "partial" | "full";
+  /** What is missing; `cost` where no call of a model was counted, which may be right. */
+  missing: CoverageGap[];
+  /** Seconds that users waited in all: the typical duration times the requests. */
+  priority: number;
+}
+
+/** The answer to `GET /-/coverage`: the routes of one process, those that users waited for longest first. */
+export interface CoverageAnswer {
+  /** Since when it is measured, ISO 8601. */
+  since: string;
+  routes: RouteCoverage[];
+}

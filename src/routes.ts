@@ -1,6 +1,8 @@
 /** Every route of the protocol: what it wants, and how it answers. */
 import type { Action } from "./access.js";
 import { emptyAnswer, jsonAnswer, problemAnswer, typedAnswer, withHeaders } from "./answer.js";
+import type { Coverage } from "./coverage.js";
+import { coveragePage } from "./coverage-page.js";
 import type { Downloads } from "./download.js";
 import { LivetailError } from "./errors.js";
 import type { HandlerRequest, HandlerResponse } from "./exchange.js";
@@ -44,6 +46,7 @@ export interface RouteOptions {
   /** Routes a cancel to the owner of a run. */
   requestCancel(runId: string): Promise<CancelAnswer>;
   health?: () => WriterHealth;
+  coverage?: Coverage;
   assets?: Assets;
 }
 
@@ -86,6 +89,7 @@ export const OWN_ROUTES: ReadonlyMap<string, Methods> = new Map<string, Methods>
   ["panel.js", { GET: asset(({ assets }) => assets?.panelJs()) }],
   ["runs.js", { GET: asset(({ assets }) => assets?.runsJs()) }],
   ["health", { GET: { action: "health", answer: health } }],
+  ["coverage", { GET: { action: "coverage", answer: coverage } }],
 ]);
 
 /** The path `/`. */
@@ -241,6 +245,14 @@ async function health({ store, viewers, health }: RouteContext): Promise<Handler
     viewers: viewers.total,
   };
   return jsonAnswer(JSON.stringify(body));
+}
+
+async function coverage({ coverage }: RouteContext, request: HandlerRequest): Promise<HandlerResponse> {
+  const report = await coverage?.report();
+  if (report === undefined) throw new LivetailError("RUN_NOT_FOUND", "This process measures no coverage.");
+  const asPage = request.header("accept")?.includes("text/html") === true;
+  const answer = asPage ? pageAnswer(coveragePage(report)) : jsonAnswer(JSON.stringify(report));
+  return withHeaders(answer, { Vary: "Accept" });
 }
 
 function asset(text: (context: RouteContext) => string | null | undefined): Endpoint {

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { NextFunction, Request, Response } from "express";
 import type { Handler } from "../handler.js";
-import { defaultLivetail } from "../livetail.js";
+import { defaultLivetail, type Livetail } from "../livetail.js";
 import {
   createOperationRoutes,
   type OperationOptions,
@@ -11,7 +11,7 @@ import {
   requestFor,
 } from "../operation-routes.js";
 import type { Run } from "../run.js";
-import { sendNode, serveNode, watchNode } from "./node.js";
+import { measureNode, sendNode, serveNode, watchNode } from "./node.js";
 
 /** What of an Express request is read; an Express `RequestHandler` is one of these. */
 export type ExpressHandler = (
@@ -35,6 +35,13 @@ export function createExpressHandler(livetail?: { handler: Handler }): ExpressHa
       raw: req,
     });
   };
+}
+
+/** Measures the routes after it, for `GET /-/coverage`: `app.use(createExpressCoverage(livetail))`. */
+export function createExpressCoverage(
+  livetail?: Pick<Livetail, "coverage">,
+): (req: IncomingMessage, res: ServerResponse, next: () => void) => void {
+  return (req, res, next) => measureNode((livetail ?? defaultLivetail()).coverage, req, res, next);
 }
 
 /** A request of Express 5. */

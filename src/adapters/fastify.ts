@@ -2,7 +2,8 @@
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from "fastify";
 import { isLiveBody } from "../exchange.js";
 import type { Handler } from "../handler.js";
-import { defaultLivetail } from "../livetail.js";
+import { defaultLivetail, type Livetail } from "../livetail.js";
+import { type MeasuredRequest, withRequest } from "../measured-request.js";
 import {
   createOperationRoutes,
   type OperationOptions,
@@ -58,14 +59,42 @@ export const livetailFastify: FastifyPluginCallback<LivetailFastifyOptions> = (
 
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", (_request, _payload, parsed) => parsed(null));
-  app.all("/", answer);
-  app.all("/*", answer);
+  // Which coverage leaves out.
+  const config = { livetail: true };
+  app.all("/", { config }, answer);
+  app.all("/*", { config }, answer);
   app.addHook("preClose", (closed) => {
     livetail.handler.closeViewers();
     closed();
   });
   done();
 };
+
+/** Measures the routes of the application, for `GET /-/coverage`: `app.register(livetailFastifyCoverage, { livetail })`. */
+export const livetailFastifyCoverage: FastifyPluginCallback<{ livetail?: Pick<Livetail, "coverage"> }> = (
+  app,
+  { livetail = defaultLivetail() },
+  done,
+) => {
+  const { coverage } = livetail;
+  const measured = new WeakMap<FastifyRequest, MeasuredRequest>();
+  app.addHook("onRequest", (request, _reply, next) => {
+    const begun = coverage.begin();
+    measured.set(request, begun);
+    withRequest(begun, next);
+  });
+  app.addHook("onResponse", (request, reply, next) => {
+    const begun = measured.get(request);
+    const { url, config } = request.routeOptions;
+    const own = (config as { livetail?: boolean }).livetail === true;
+    if (begun !== undefined && url !== undefined && !own)
+      coverage.end(begun, `${request.method} ${url}`, reply.statusCode);
+    next();
+  });
+  done();
+};
+// What `fastify-plugin` does: its hooks are for the application around it.
+Object.assign(livetailFastifyCoverage, { [Symbol.for("skip-override")]: true });
 
 type FastifyHandler = (request: FastifyRequest, reply: FastifyReply) => unknown;
 

@@ -2,7 +2,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isStreamed, responseOf, serveFetch } from "../fetch.js";
 import type { Handler } from "../handler.js";
-import { defaultLivetail } from "../livetail.js";
+import { defaultLivetail, type Livetail } from "../livetail.js";
+import { withRequest } from "../measured-request.js";
 import { matchedMount } from "../mount.js";
 import {
   createOperationRoutes,
@@ -40,6 +41,29 @@ export function createH3Handler(livetail?: { handler: Handler }): (event: H3Even
     const { req, res } = event.req.runtime?.node ?? {};
     if (res) limitKeepAlive(req as IncomingMessage, res as ServerResponse, isStreamed(response));
     return response;
+  };
+}
+
+/** Measures the routes after it, for `GET /-/coverage`: `app.use(createH3Coverage(livetail))`. */
+export function createH3Coverage(
+  livetail?: Pick<Livetail, "coverage">,
+): (event: H3Event, next: () => unknown) => Promise<unknown> {
+  return async (event, next) => {
+    const { coverage } = livetail ?? defaultLivetail();
+    const request = coverage.begin();
+    const end = (status: number): void => {
+      const route = event.context.matchedRoute?.route;
+      if (route !== undefined && !route.endsWith("*")) coverage.end(request, `${event.req.method} ${route}`, status);
+    };
+    try {
+      const answer = await withRequest(request, next);
+      end(answer instanceof Response ? answer.status : (event.res.status ?? 200));
+      return answer;
+    } catch (error) {
+      const { status } = error as { status?: unknown };
+      end(typeof status === "number" ? status : 500);
+      throw error;
+    }
   };
 }
 

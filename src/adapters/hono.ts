@@ -2,7 +2,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isStreamed, responseOf, serveFetch } from "../fetch.js";
 import type { Handler } from "../handler.js";
-import { defaultLivetail } from "../livetail.js";
+import { defaultLivetail, type Livetail } from "../livetail.js";
+import { withRequest } from "../measured-request.js";
 import { matchedMount } from "../mount.js";
 import {
   createOperationRoutes,
@@ -35,6 +36,24 @@ export function createHonoHandler(livetail?: { handler: Handler }): (c: HonoCont
     const { incoming, outgoing } = (c.env ?? {}) as { incoming?: IncomingMessage; outgoing?: ServerResponse };
     if (incoming && outgoing) limitKeepAlive(incoming, outgoing, isStreamed(response));
     return response;
+  };
+}
+
+/** Measures the routes after it, for `GET /-/coverage`: `app.use(createHonoCoverage(livetail))`. */
+export function createHonoCoverage(livetail?: Pick<Livetail, "coverage">): (
+  c: {
+    readonly req: { readonly method: string; readonly matchedRoutes: readonly { readonly path: string }[] };
+    readonly res: Response;
+  },
+  next: () => Promise<void>,
+) => Promise<void> {
+  return async (c, next) => {
+    const { coverage } = livetail ?? defaultLivetail();
+    const request = coverage.begin();
+    // What a handler throws is an answer by then.
+    await withRequest(request, next);
+    const path = c.req.matchedRoutes.at(-1)?.path;
+    if (path !== undefined && !path.endsWith("*")) coverage.end(request, `${c.req.method} ${path}`, c.res.status);
   };
 }
 

@@ -2,7 +2,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isLiveBody } from "../exchange.js";
 import type { Handler } from "../handler.js";
-import { defaultLivetail } from "../livetail.js";
+import { defaultLivetail, type Livetail } from "../livetail.js";
+import { withRequest } from "../measured-request.js";
 import { belowMount, mountPath } from "../mount.js";
 import {
   createOperationRoutes,
@@ -62,6 +63,20 @@ export function createKoaHandler(
         done();
       });
     });
+  };
+}
+
+/** Measures the routes after it that `@koa/router` takes, for `GET /-/coverage`: `app.use(createKoaCoverage(livetail))`. */
+export function createKoaCoverage(
+  livetail?: Pick<Livetail, "coverage">,
+): (ctx: KoaContext & { _matchedRoute?: unknown }, next: () => Promise<unknown>) => Promise<void> {
+  return async (ctx, next) => {
+    const { coverage } = livetail ?? defaultLivetail();
+    const request = coverage.begin();
+    ctx.res.once("close", () => {
+      if (ctx._matchedRoute !== undefined) coverage.end(request, `${ctx.req.method} ${ctx._matchedRoute}`, ctx.status);
+    });
+    await withRequest(request, next);
   };
 }
 

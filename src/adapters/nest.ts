@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { defaultLivetail, type Livetail } from "../livetail.js";
 import { belowMount, mountPath } from "../mount.js";
-import { serveNode } from "./node.js";
+import { measureNode, serveNode } from "./node.js";
 
 /** What the module is made with. */
 export interface LivetailModuleOptions {
@@ -26,7 +26,7 @@ export const LIVETAIL: unique symbol = Symbol.for("livetail.nest");
 type Serve = (req: IncomingMessage & { originalUrl?: string }, res: ServerResponse, next: () => void) => void;
 
 /**
- * Serves a livetail below `mount`, on Express and on Fastify, in front of guards and interceptors: who may see what is
+ * Serves a livetail below `mount`, and measures the other routes for its coverage (on Express), on Express and on Fastify, in front of guards and interceptors: who may see what is
  * said by `authorize`, which gets the server's request as `raw`. Streams end before the application closes; the livetail
  * is closed by whoever made it.
  */
@@ -37,7 +37,7 @@ export const LivetailModule = {
     const serve: Serve = (req, res, next) => {
       const url = req.originalUrl ?? req.url ?? "/";
       const below = belowMount(url, mount);
-      if (below === null) next();
+      if (below === null) measureNode(livetail.coverage, req, res, next);
       else serveNode(livetail, req, res, { mount, below, url, raw: req });
     };
     // Made here, so that one application can hold several.

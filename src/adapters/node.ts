@@ -5,9 +5,11 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { problemAnswer } from "../answer.js";
+import type { Coverage } from "../coverage.js";
 import { type HandlerRequest, type HandlerResponse, isLiveBody, type LiveBody } from "../exchange.js";
 import type { Handler } from "../handler.js";
 import { defaultLivetail } from "../livetail.js";
+import { withRequest } from "../measured-request.js";
 import { belowMount, mountPath } from "../mount.js";
 import type { WatchedRequest } from "../operation-routes.js";
 
@@ -100,6 +102,22 @@ export function watchNode<T>({ run, within, ended }: WatchedRequest, res: Server
   res.setHeader("X-Run-Id", run.id);
   res.once("close", () => ended(res.writableFinished ? res.statusCode : CALLER_LEFT));
   return within(handle);
+}
+
+/** What Express, and Nest on it, say of the route that took a request. */
+interface RoutedRequest extends IncomingMessage {
+  baseUrl?: string;
+  route?: { path?: unknown };
+}
+
+/** Measures a request that goes on to `next`, for the coverage of the route that takes it. */
+export function measureNode(coverage: Coverage, req: RoutedRequest, res: ServerResponse, next: () => void): void {
+  const request = coverage.begin();
+  res.once("close", () => {
+    const path = req.route?.path;
+    if (path !== undefined) coverage.end(request, `${req.method} ${req.baseUrl ?? ""}${path}`, res.statusCode);
+  });
+  withRequest(request, next);
 }
 
 /** Writes an answer: text and bytes with their length in one `end()`, a live body by attaching the connection to it. */

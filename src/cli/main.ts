@@ -2,6 +2,7 @@
 /** The command line of livetail: which command, and its exit code. */
 import { readFileSync } from "node:fs";
 import { isLivetailError } from "../errors.js";
+import { COVERAGE_HELP, coverage, readCoverageCall } from "./coverage.js";
 import { harmlessJson } from "./harmless.js";
 import { processIo } from "./io.js";
 import { RUN_HELP, readRunCall, runCommand } from "./run.js";
@@ -11,6 +12,7 @@ const HELP = `livetail shows long operations live.
 
   livetail run [options] -- COMMAND   run a command as an operation that can be watched
   livetail tail RUN_ID [options]      watch a run in this terminal
+  livetail coverage --url BASE        which routes of a service are slow and cannot be watched
 
   -h, --help     also of a command: livetail run --help
   -v, --version
@@ -40,6 +42,10 @@ async function main([command, ...rest]: string[]): Promise<number> {
       case "tail": {
         const call = readTailCall(rest, process.env);
         return call === null ? print(TAIL_HELP) : await tail(call);
+      }
+      case "coverage": {
+        const call = readCoverageCall(rest, process.env);
+        return call === null ? print(COVERAGE_HELP) : await coverage(call);
       }
       case "help":
       case "-h":
