@@ -284,7 +284,7 @@ describe("a search", () => {
       list.search("NEEDLE");
     });
     expect((await told()).search).toMatchObject({ current: 1, count: 1 });
-    const fields = tab.page.locator('[data-index="1000"] .fields');
+    const fields = tab.page.locator('.line:has([href="#L1000"]) .fields');
     await fields.locator("mark", { hasText: "needle" }).waitFor({ state: "visible" });
     await tab.run(({ list }) => list.search("sonnet"));
     await fields.locator("mark", { hasText: "sonnet" }).waitFor({ state: "visible" });
@@ -398,11 +398,11 @@ describe("a row", () => {
     await tab.run(({ list, entry }) => {
       list.append([entry(400, "scored", { metadata: { deep: { list: [1, { last: "value" }] }, "<b>": null } })]);
     });
-    await tab.page.locator('[data-index="400"] .fields > summary').click();
+    await tab.page.locator('.line:has([href="#L400"]) .fields > summary').click();
     for (const name of ["deep", "list", "1"]) {
       await tab.page.locator(`.branch > summary:has(bdi:text-is("${name}"))`).click();
     }
-    const text = () => tab.page.locator('[data-index="400"] .fields').textContent();
+    const text = () => tab.page.locator('.line:has([href="#L400"]) .fields').textContent();
     await vi.waitFor(async () => expect(await text()).toMatch(/deep \(1\)list \(2\).*last value<b> null$/), PATIENCE);
     const open = await text();
     await appendMixed(200, 401);
@@ -422,14 +422,14 @@ describe("a row", () => {
 
   it("is in sight to its end when it is unfolded as the last one of a list that follows", async () => {
     await appendMixed(100);
-    await tab.page.locator('[data-index="99"] .traceback > summary').click();
+    await tab.page.locator('.line:has([href="#L99"]) .traceback > summary').click();
     const ends = () =>
       tab.run(({ list, rows }) => [rows().at(-1)?.getBoundingClientRect().bottom, list.element.clientHeight]);
     await vi.waitFor(async () => {
       const [bottom = 0, edge = 0] = await ends();
       expect(Math.abs(bottom - edge)).toBeLessThanOrEqual(1);
     }, PATIENCE);
-    expect(await tab.page.locator('[data-index="99"] .trace').isVisible()).toBe(true);
+    expect(await tab.page.locator('.line:has([href="#L99"]) .trace').isVisible()).toBe(true);
     expect(await told()).toMatchObject({ following: true });
   });
 
@@ -475,7 +475,7 @@ describe("a row", () => {
       rows().map((row) => [...row.querySelectorAll(".message a")].map((a) => a.outerHTML)),
     );
     expect(links).toEqual([
-      [expect.stringMatching(/href="https:\/\/a\.test\/x".*target="_blank" rel="noopener noreferrer"/)],
+      [expect.stringMatching(/href="https:\/\/a\.test\/x".*target="_blank" rel="noreferrer"/)],
       [],
     ]);
   });

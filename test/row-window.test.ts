@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bisect, createRowTops, wrappedLines } from "../src/panel/row-window.js";
+import { bisect, createRowTops } from "../src/panel/row-window.js";
 import { seededRandom } from "./support/seeded-random.js";
 
 /** The sums over heights that stand in a list. */
@@ -54,20 +54,5 @@ describe("bisection", () => {
     const numbers = [1, 3, 3, 5];
     const first = (number: number) => bisect(numbers.length, (at) => (numbers[at] ?? 0) < number);
     expect([0, 1, 2, 3, 4, 5, 6].map(first)).toEqual([0, 0, 1, 1, 3, 3, 4]);
-  });
-});
-
-describe("the lines that a text takes", () => {
-  it.each([
-    ["nothing", "", 10, 1],
-    ["what fits", "0123456789", 10, 1],
-    ["what does not", "0123456789a", 10, 2],
-    ["two lines", "a\nb", 10, 2],
-    ["lines of all kinds", "a\n0123456789a\n", 10, 4],
-    ["16 KiB", "x".repeat(16_384), 100, 164],
-    ["16 KiB that are not wrapped", "x".repeat(16_384), Number.POSITIVE_INFINITY, 1],
-    ["lines that are not wrapped", "a\nb\nc", Number.POSITIVE_INFINITY, 3],
-  ])("are told from its length: %s", (_, text, columns, lines) => {
-    expect(wrappedLines(text, columns)).toBe(lines);
   });
 });

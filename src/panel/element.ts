@@ -12,21 +12,21 @@ type WritableTexts<Type> = Exclude<
 >;
 
 /**
- * Makes an element with children; a string is a text node, and what is false or undefined is left out. `part` names it for styles, as its class inside of the
+ * Makes an element with children; a string is a text node, and what is empty is left out. `part` names it for styles, as its class inside of the
  * shadow root and as its `::part` outside; "" for none.
  */
 export function element<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
   part: string,
   properties?: Properties<Name>,
-  ...children: (Node | string | false | undefined)[]
+  ...children: (Node | string | false | 0 | undefined)[]
 ): HTMLElementTagNameMap[Name] {
   const made = Object.assign(document.createElement(name), properties);
   if (part) {
     made.className = part;
     made.setAttribute("part", part);
   }
-  made.append(...children.filter((child) => child !== false && child !== undefined));
+  made.append(...children.filter((child): child is Node | string => !!child));
   return made;
 }
 

@@ -17,7 +17,7 @@ export async function findRun(subjectId: string, client: ClientOptions, signal: 
       if (runs[0]) return runs[0].run_id;
     } catch (cause) {
       const error = cause as ClientError;
-      error.fatal = /^4(?!29)/.test(`${error.status}`);
+      error.fatal = /^4(?!08|25|29)/.test(`${error.status}`);
       if (error.fatal || signal.aborted) throw error;
       delay += error.retryAfterMs;
     }

@@ -5,7 +5,8 @@ export type Keys = Record<string, () => void>;
 export function handleKey(event: KeyboardEvent, keys: Keys): void {
   const { key } = event;
   const typing = key !== "Escape" && (event.composedPath()[0] as Element).matches("input,select");
-  if (event.ctrlKey || event.metaKey || event.altKey || typing || !Object.hasOwn(keys, key)) return;
+  const act = event.ctrlKey || event.metaKey || event.altKey || typing ? undefined : keys[key];
+  if (!act) return;
   event.preventDefault();
-  keys[key]?.();
+  act();
 }

@@ -25,8 +25,7 @@ export const LINE_LIST_STYLE = `
 .badges { display: flex; gap: 1ch; }
 .fields[open], .traceback { grid-column: 5 / -1; }
 .line details > :not(summary) { margin-inline-start: 2ch; }
-.note { background: var(--lt-raised); text-align: center; padding: 2px; }
+.note { background: var(--lt-raised); text-align: center; }
 mark { background: #ffe066; color: #1c232b; }
-.current mark { background: #ff9f1a; }
 .link { color: inherit; }
 `;

@@ -22,17 +22,6 @@ export interface SearchState {
   count: number;
 }
 
-/** What a list is told by, and tells. What lines bring about is told at most once a frame. */
-export interface LineListOptions {
-  /** Told when the list begins or ceases to stick to the end, and of lines below that came since. */
-  onFollow(following: boolean, unseen: number): void;
-  onSearch(state: SearchState): void;
-  /** Told when the user chooses a line (a click on its number) or a range (with Shift), and of `select()`. */
-  onSelect(range: LineRange | undefined): void;
-  /** Lines kept at most; older ones make room. Default 100,000. */
-  maxLines?: number;
-}
-
 /**
  * The list of lines: follows the end, searches, filters, windows. Builds nodes, never HTML strings. Lines are named by
  * their index as everywhere in livetail, and shown with it.
@@ -78,15 +67,21 @@ export interface LineList {
    * in brackets.
    */
   copyText(): string;
-  /** Lets go of everything; the list is not used afterwards. */
-  destroy(): void;
 }
 
 /** A frame's time for the search, in milliseconds. */
 const SEARCH_MS = 5;
 
-/** Makes an empty list. */
-export function createLineList({ onFollow, onSearch, onSelect, maxLines = 100_000 }: LineListOptions): LineList {
+/**
+ * Makes an empty list that keeps at most `maxLines`; older ones make room. `onChange` is told when it begins or ceases
+ * to stick to the end, of lines below that came since, and how a search stands: at most once a frame. `onSelect` is told
+ * of what is chosen: by a click on a number, with Shift a range, or by `select()`.
+ */
+export function createLineList(
+  onChange: (following: boolean, unseen: number, search: SearchState) => void,
+  onSelect: (range: LineRange | undefined) => void,
+  maxLines = 100_000,
+): LineList {
   const facets = FACETS.map(() => new Map<string, number>());
   const kept = createLineRows(maxLines, (entry) => countFacets(facets, entry, -1));
   const look: RowLook = { time: "relative", origin: 0, pattern: undefined };
@@ -105,9 +100,9 @@ export function createLineList({ onFollow, onSearch, onSelect, maxLines = 100_00
   let told = "";
 
   /** Shows the kept rows that the filter lets through, as far as `pausedAt`. */
-  const view = createRowView<RowElement>({
-    make: ({ entry, note }) => (entry ? lineRow(entry, look) : element("div", "note", {}, note)),
-    dress(row, node) {
+  const view = createRowView<RowElement>(
+    ({ entry, note }) => (entry ? lineRow(entry, look) : element("div", "note", {}, note)),
+    (row, node) => {
       const { from = 1, to = 0 } = selected ?? {};
       node.classList.toggle("selected", !!row.entry && row.index >= from && row.index <= to);
       node.classList.toggle("current", row === search?.current);
@@ -122,23 +117,21 @@ export function createLineList({ onFollow, onSearch, onSelect, maxLines = 100_00
         );
       }
     },
-    onFrame() {
+    () => {
       if (search) {
         const end = performance.now() + SEARCH_MS;
         const done = search.scan(view.rows, () => performance.now() > end);
         if (!done) view.draw();
-        // What it began at has flowed by meanwhile.
-        if (goFrom !== undefined && view.following) goFrom = view.firstSeq();
-        const last = search.matches.length - 1;
-        const found = positionOf(search.matches, goFrom ?? Infinity);
-        if (goFrom !== undefined && (done || found <= last)) {
+        if (done && goFrom !== undefined) {
+          // What it began at has flowed by meanwhile, if it follows.
+          const found = positionOf(search.matches, view.following ? view.firstSeq() : goFrom);
           goFrom = undefined;
-          goToMatch(Math.min(found, last));
+          goToMatch(Math.min(found, search.matches.length - 1));
         }
       }
       tell();
     },
-  });
+  );
 
   const shows = ({ seq, entry }: Row) => seq <= pausedAt && (!entry || passes(entry, filter));
   const add = (row: Row) => {
@@ -182,8 +175,7 @@ export function createLineList({ onFollow, onSearch, onSelect, maxLines = 100_00
     const now = JSON.stringify([following, unseen, state]);
     if (now === told) return;
     told = now;
-    onFollow(following, unseen);
-    onSearch(state);
+    onChange(following, unseen, state);
   };
 
   view.element.onclick = (event) => {
@@ -253,6 +245,5 @@ export function createLineList({ onFollow, onSearch, onSelect, maxLines = 100_00
         .filter(({ index }) => !selected || (index >= selected.from && index <= selected.to))
         .map(({ entry, note }) => (entry ? textOf(entry) : `[${note}]`))
         .join("\n"),
-    destroy: view.destroy,
   };
 }

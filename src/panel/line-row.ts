@@ -1,7 +1,7 @@
 /** One row of the list as nodes. */
 import type { LogEntry } from "../protocol.js";
-import { clock, count, money } from "./amounts.js";
-import { type Look, type Piece, parseAnsi, plainText } from "./ansi.js";
+import { clock, money } from "./amounts.js";
+import { type Look, type Piece, parseAnsi } from "./ansi.js";
 import { element } from "./element.js";
 import { iconOf, toneOf } from "./event-look.js";
 import { asideOf, fieldsOf } from "./line-text.js";
@@ -72,10 +72,8 @@ export function lineRow(entry: LogEntry, look: RowLook): RowElement {
   );
   if (traceback) {
     const trace = text(element("div", "trace", { dir: "auto" }), traceback.trimEnd());
-    const lines = count(plainText(traceback).trimEnd().split("\n").length, "line");
-    row.append(element("details", "traceback", {}, element("summary", "", {}, `traceback, ${lines}`), trace));
+    row.append(element("details", "traceback", {}, element("summary", "", {}, "traceback"), trace));
   }
-  row.dataset.index = `${index}`;
   row.paint = () => {
     for (const [node, pieces] of texts) paint(node, pieces);
   };
@@ -123,17 +121,17 @@ function dressed(nodes: (Node | string)[], look: Look): (Node | string)[] {
   let { 0: href, 30: color = "", 40: ground = "" } = look;
   if (look[7]) [color, ground] = [ground, color || "var(--lt-text)"];
   const made = href
-    ? element("a", "link", { href, target: "_blank", rel: "noopener noreferrer" }, ...nodes)
+    ? element("a", "link", { href, target: "_blank", rel: "noreferrer" }, ...nodes)
     : element("span", "", {}, ...nodes);
   made.style.cssText = `${look.slice(1, 10).join(";")};color:${ground ? legibleOn(ground) : color};background:${ground}`;
   return [made];
 }
 
 /**
- * Black or white, whichever has more contrast to a ground: at least 4.5, since it changes at a luminance (y) of 0.179.
- * A terminal's pairs of colours are made for its own theme, and text in the colour of its ground to be overlooked.
+ * Black or white, whichever has more contrast to a ground: at least 4.5, since it changes at a luminance of 0.18, which
+ * is a lightness of 49.4. A terminal's pairs of colours are made for its own theme, and text in the colour of its ground
+ * to be overlooked.
  */
 function legibleOn(ground: string): string {
-  const white = [0.95, 1, 1.09];
-  return `color(from ${ground} xyz ${white.map((most) => `clamp(0,(.179 - y)*999,${most})`).join(" ")})`;
+  return `lch(from ${ground} calc((49.4 - l)*999) 0 0)`;
 }

@@ -37,7 +37,6 @@ export function createLineSearch(query: string): LineSearch {
     },
     forget(firstSeq) {
       search.matches.splice(0, positionOf(search.matches, firstSeq));
-      if (search.current && search.current.seq < firstSeq) search.current = undefined;
     },
     go(position) {
       search.current = search.matches.at(position % search.matches.length);

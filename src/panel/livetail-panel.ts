@@ -64,9 +64,8 @@ export class LivetailPanel extends Base {
 
   connectedCallback(): void {
     // What a page set before the element was defined hides what the class has.
-    for (const name of [...Object.keys(REFLECTED), "options"]) {
-      const early = Object.getOwnPropertyDescriptor(this, name);
-      if (early && Reflect.deleteProperty(this, name)) Reflect.set(this, name, early.value);
+    for (const [name, early] of Object.entries(this)) {
+      if (Reflect.deleteProperty(this, name)) Reflect.set(this, name, early);
     }
     // One that was moved goes on.
     if (this.#panel) this.#start(this.#panel);
@@ -94,7 +93,6 @@ export class LivetailPanel extends Base {
 
   async #begin(): Promise<void> {
     this.disconnectedCallback();
-    this.#panel?.destroy();
     this.#panel = undefined;
     this.#stay = new AbortController();
     const { signal } = this.#stay;
@@ -113,13 +111,8 @@ export class LivetailPanel extends Base {
       this.#report("error", error);
     }
     if (!runId || signal.aborted) return;
-    this.#panel = createRunPanel({
-      runId,
-      client,
-      cancellable: this.hasAttribute("cancellable"),
-      standalone: this.hasAttribute("standalone"),
-      report: this.#report,
-    });
+    const cancellable = this.hasAttribute("cancellable");
+    this.#panel = createRunPanel(runId, client, cancellable, this.hasAttribute("standalone"), this.#report);
     root.replaceChildren(...this.#panel.nodes);
     this.#start(this.#panel);
   }

@@ -1,17 +1,7 @@
 /** The part of many rows that is in sight, as nodes in an element that scrolls. */
 import { element } from "./element.js";
 import { positionOf, type Row } from "./line-rows.js";
-import { bisect, createRowTops, wrappedLines } from "./row-window.js";
-
-/** Whom a view asks and tells. */
-export interface RowViewOptions<Made extends HTMLElement> {
-  /** Makes the nodes of a row. */
-  make(row: Row): Made;
-  /** Is handed each row of the window at each frame. */
-  dress(row: Row, node: Made): void;
-  /** Called before a frame is drawn. */
-  onFrame(): void;
-}
+import { bisect, createRowTops } from "./row-window.js";
 
 /**
  * Rows of any height, of which only those in sight have nodes. A row that was not seen yet has an estimated height;
@@ -40,8 +30,6 @@ export interface RowView<Made extends HTMLElement> {
   reveal(row: Row): void;
   /** Draws in the next frame. */
   draw(): void;
-  /** Lets go of everything. */
-  destroy(): void;
 }
 
 /** What is rendered above and below what is in sight, in pixels, so that scrolling shows rows at once. */
@@ -55,9 +43,15 @@ const CHARACTER = 0.36;
 /** Quiet: what flows by is not read out. */
 const ROOT = { tabIndex: 0, role: "log", ariaLive: "off", ariaLabel: "Lines" };
 
-/** Makes a view without rows. */
-export function createRowView<Made extends HTMLElement>(options: RowViewOptions<Made>): RowView<Made> {
-  const { make, dress, onFrame } = options;
+/**
+ * Makes a view without rows. `make` makes the nodes of a row, `dress` is handed each row of the window at each frame,
+ * and `onFrame` is called before a frame is drawn.
+ */
+export function createRowView<Made extends HTMLElement>(
+  make: (row: Row) => Made,
+  dress: (row: Row, node: Made) => void,
+  onFrame: () => void,
+): RowView<Made> {
   const nodes = new Map<Row, Made>();
   /** As high as all rows, those above the window as its padding. */
   const all = element("div", "all");
@@ -69,12 +63,14 @@ export function createRowView<Made extends HTMLElement>(options: RowViewOptions<
   let width = 0;
   let lineHeight = 20;
   let columns = 100;
-  let frame = 0;
+  let due = false;
 
   /** As it was measured, or as it is thought to be. */
   const heightOf = (row: Row) => {
     const { entry, note } = row;
-    row.height ||= (wrappedLines(entry?.message ?? note, columns) + (entry?.traceback ? 1 : 0)) * lineHeight;
+    const text = entry?.message ?? note;
+    row.height ||=
+      (text.split("\n").length + Math.floor(text.length / columns) + (entry?.traceback ? 1 : 0)) * lineHeight;
     return row.height;
   };
   const { top, at, changed } = createRowTops(
@@ -160,8 +156,7 @@ export function createRowView<Made extends HTMLElement>(options: RowViewOptions<
     relayout(anew) {
       if (anew) for (const row of nodes.keys()) remove(row);
       lineHeight = parseFloat(getComputedStyle(scroller).lineHeight) || 20;
-      const fitting = Math.floor((width - ASIDE) / (lineHeight * CHARACTER));
-      columns = view.wrap ? Math.max(fitting, 20) : Infinity;
+      columns = view.wrap ? Math.max((width - ASIDE) / (lineHeight * CHARACTER), 20) : Infinity;
       for (const row of view.rows) {
         row.height = 0;
         row.measured = false;
@@ -184,17 +179,13 @@ export function createRowView<Made extends HTMLElement>(options: RowViewOptions<
       view.draw();
     },
     draw() {
-      frame ||= requestAnimationFrame(() => {
-        frame = 0;
+      const draw = () => {
+        due = false;
         onFrame();
         if (scroller.clientHeight > 0) render();
-      });
-    },
-    destroy() {
-      observer.disconnect();
-      cancelAnimationFrame(frame);
-      frame = -1;
-      scroller.remove();
+      };
+      if (!due) requestAnimationFrame(draw);
+      due = true;
     },
   };
 
@@ -215,7 +206,6 @@ export function createRowView<Made extends HTMLElement>(options: RowViewOptions<
     },
     true,
   );
-  const observer = new ResizeObserver(view.draw);
-  observer.observe(scroller);
+  new ResizeObserver(view.draw).observe(scroller);
   return view;
 }

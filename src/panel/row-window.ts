@@ -45,8 +45,3 @@ export function createRowTops(count: () => number, heightOf: (row: number) => nu
     },
   };
 }
-
-/** How many lines of `columns` characters a text takes; with `columns` Infinity, as many as it has itself. */
-export function wrappedLines(text: string, columns: number): number {
-  return text.split("\n").reduce((lines, { length }) => lines + Math.max(1, Math.ceil(length / columns)), 0);
-}

@@ -11,18 +11,6 @@ import { createLineList, type LineRange } from "./line-list.js";
 import { type Hear, type PanelOptions, type RunView, watchRun } from "./run-watch.js";
 import { createToolbar } from "./toolbar.js";
 
-/** What is shown of a run, and how. */
-export interface RunPanelOptions {
-  runId: string;
-  client: PanelOptions & ClientOptions;
-  /** Whether the user may cancel the run. */
-  cancellable: boolean;
-  /** Whether the page is about this run alone: its fragment names lines. */
-  standalone: boolean;
-  /** Hears of what was shown. */
-  report: Hear;
-}
-
 /** One run in a panel. */
 export interface RunPanel {
   /** What is put into the shadow root. */
@@ -34,12 +22,19 @@ export interface RunPanel {
   stop(): void;
   /** Goes to the lines that a fragment names, as soon as they are there. */
   goTo(hash: string): void;
-  /** Stops for good. */
-  destroy(): void;
 }
 
-/** Builds the panel of a run; nothing is asked for before `start()`. */
-export function createRunPanel({ runId, client, cancellable, standalone, report }: RunPanelOptions): RunPanel {
+/**
+ * Builds the panel of a run; nothing is asked for before `start()`. The user may cancel it if it is `cancellable`; if it
+ * is `standalone` the page is about this run alone, and its fragment names lines. `report` hears of what was shown.
+ */
+export function createRunPanel(
+  runId: string,
+  client: PanelOptions & ClientOptions,
+  cancellable: boolean,
+  standalone: boolean,
+  report: Hear,
+): RunPanel {
   const url = runUrl(runId, client);
   let paused = false;
   let following = true;
@@ -60,21 +55,21 @@ export function createRunPanel({ runId, client, cancellable, standalone, report 
     }, 4000);
   };
 
-  const list = createLineList({
-    onFollow(on, unseen) {
+  const list = createLineList(
+    (on, unseen, search) => {
       following = on;
       toolbar.showFollow(on);
+      toolbar.showSearch(search);
       fresh.hidden = unseen === 0;
       fresh.textContent = `${count(unseen, "new line")} ↓`;
     },
-    onSearch: (state) => toolbar.showSearch(state),
-    onSelect(range) {
+    (range) => {
       link = range ? formatLineLink(range) : "";
       chosen.hidden = !range;
       chosenText.textContent = link;
       if (standalone) history.replaceState(history.state, "", link || location.pathname + location.search);
     },
-  });
+  );
   const pause = (on: boolean) => {
     paused = on;
     list.pause(on);
@@ -85,7 +80,7 @@ export function createRunPanel({ runId, client, cancellable, standalone, report 
     if (on && paused) pause(false);
     list.follow(on);
   };
-  const toolbar = createToolbar({ list, runId, client, onFollow: follow, onPause: pause, say });
+  const toolbar = createToolbar(list, runId, client, follow, pause, say);
   const fresh = button("fresh", "", () => {
     follow(true);
     list.element.focus();
@@ -107,7 +102,7 @@ export function createRunPanel({ runId, client, cancellable, standalone, report 
     );
   const header = createHeader(runId, cancellable ? cancel : undefined);
   const strip = createLayerStrip((name) => {
-    if (!list.jumpToLayer(name)) say("No line of this layer is shown");
+    if (!list.jumpToLayer(name)) say("No line of it");
   });
 
   const arrive = () => {
@@ -117,22 +112,18 @@ export function createRunPanel({ runId, client, cancellable, standalone, report 
   };
   const show = () => {
     const { view } = watch;
+    const summary = summaryOf(view);
+    due = false;
     header.show(view, paused);
     strip.show(view.layers, Date.now() + view.skewMs);
+    if (said.textContent !== summary) said.textContent = summary;
   };
   const watch = watchRun(
     runId,
     client,
     () => {
       // However much changes in one answer, it is shown once.
-      if (!due) {
-        queueMicrotask(() => {
-          due = false;
-          show();
-          const summary = summaryOf(watch.view);
-          if (said.textContent !== summary) said.textContent = summary;
-        });
-      }
+      if (!due) queueMicrotask(show);
       due = true;
     },
     (...event) => {
@@ -184,10 +175,6 @@ export function createRunPanel({ runId, client, cancellable, standalone, report 
     goTo(hash) {
       awaited = parseLineLink(hash);
       arrive();
-    },
-    destroy() {
-      stop();
-      list.destroy();
     },
   };
 }

@@ -117,6 +117,12 @@ export function watchRun(
     lines = [];
     if (entries.length > 0) hear("log", entries);
   };
+  /** What came before is told of first. */
+  const tell = (part: Partial<RunView>, ...event: Parameters<Hear>) => {
+    flush();
+    change(part);
+    hear(...event);
+  };
   // The poller reports what is wrong, and it is tried again when the connection is back.
   const refresh = () =>
     fetchStatus(runId, watched).then(
@@ -131,33 +137,19 @@ export function watchRun(
     onLog(entry) {
       if (lines.push(entry) === 1) queueMicrotask(flush);
     },
-    onGap(gap) {
-      flush();
-      change({ missing: view.missing + gap.lost });
-      hear("gap", gap);
-    },
-    onReset(reset) {
-      flush();
-      change({ missing: 0 });
-      hear("reset", reset);
-    },
+    onGap: (gap) => tell({ missing: view.missing + gap.lost }, "gap", gap),
+    onReset: (reset) => tell({ missing: 0 }, "reset", reset),
     onStatus(status) {
-      change({ status });
-      hear("status", status);
+      tell({ status }, "status", status);
       refresh();
     },
     onLayerStatus: (layers) => change({ layers }),
     onBackendStats: (stats) => change({ stats }),
     onOwner: (owner) => change({ owner }),
-    onComplete(completion) {
-      flush();
-      change({ completion, connection: "ended" });
-      hear("complete", completion);
-    },
+    onComplete: (completion) => tell({ completion, connection: "ended" }, "complete", completion),
     onError(error) {
-      if (error.fatal) change({ refusal: error, connection: "refused" });
-      else lose();
-      hear("error", error);
+      if (!error.fatal) lose();
+      tell(error.fatal ? { refusal: error, connection: "refused" } : {}, "error", error);
     },
   });
 

@@ -5,13 +5,13 @@ import { THEME } from "./theme.js";
 const STYLE = `
 :host {
   display: flex; flex-direction: column; position: relative; height: 32rem; overflow: hidden; container-type: inline-size;
-  background: var(--lt-bg); color: var(--lt-text); font: var(--lt-font); font-variant-numeric: tabular-nums;
+  background: var(--lt-bg); color: var(--lt-text); font: var(--lt-font);
   border: 1px solid var(--lt-border); border-radius: 8px;
 }
 [hidden], .layers:empty, .facts :empty, .found:empty ~ *, [data-status=ended] { display: none !important; }
 p, ol, fieldset, h2 { margin: 0; padding: 0; border: 0; font-size: inherit; list-style: none; }
 .blank { margin: auto; }
-.said { position: absolute; clip-path: inset(50%); }
+.said { position: absolute; opacity: 0; }
 .head, .facts, .layers, .toolbar, .finder, .facets, label { display: flex; flex-wrap: wrap; align-items: center; gap: 6px; }
 .subject, .facts, .progress, .tally, .found, legend { color: var(--lt-dim); font-weight: 400; }
 
@@ -48,16 +48,14 @@ p, ol, fieldset, h2 { margin: 0; padding: 0; border: 0; font-size: inherit; list
 .layers { flex-shrink: 0; max-height: 7.6em; overflow: auto; padding-top: 0; }
 .layer { display: flex; }
 .layer[data-status=failed] { color: var(--tone); font-weight: 600; }
-.layer bdi, label bdi { max-width: 16rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.layer, label { max-width: 20rem; overflow: hidden; }
 .glyph { width: 1.5em; }
 .progress, .tally { padding-inline-start: 8px; margin-inline-start: auto; }
-@media (prefers-reduced-motion: no-preference) { .layer[data-status=running] .glyph { animation: turn 2s linear infinite; } }
-@keyframes turn { to { rotate: 1turn; } }
 
 .toolbar { background: var(--lt-raised); border-block: 1px solid var(--lt-border); }
 .finder { flex: 1 0 9rem; flex-wrap: nowrap; }
 .search { flex: 1; min-width: 5rem; }
-.facets { align-items: start; gap: 8px 24px; margin-bottom: 8px; }
+.facets { align-items: start; gap: 8px 24px; }
 
 .body { position: relative; display: flex; flex: 1; min-height: 6rem; }
 .fresh, .chosen, .toast {

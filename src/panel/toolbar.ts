@@ -16,26 +16,21 @@ export interface Toolbar {
   showPause(paused: boolean): void;
 }
 
-/** What the toolbar acts on. */
-export interface ToolbarOptions {
-  list: LineList;
-  runId: string;
-  client: ClientOptions;
-  onFollow(on: boolean): void;
-  onPause(on: boolean): void;
-  /** Says what came of a click. */
-  say(text: string): void;
-}
-
 const TIMES: Record<TimeMode, string> = { relative: "Since start", absolute: "Clock", off: "No time" };
 
-/** Makes the toolbar of a list. */
-export function createToolbar({ list, runId, client, onFollow, onPause, say }: ToolbarOptions): Toolbar {
+/** Makes the toolbar of a list; `say` is told what came of a click. */
+export function createToolbar(
+  list: LineList,
+  runId: string,
+  client: ClientOptions,
+  onFollow: (on: boolean) => void,
+  onPause: (on: boolean) => void,
+  say: (text: string) => void,
+): Toolbar {
   const searchBox = element("input", "search", {
     type: "search",
     placeholder: "Search (/)",
     ariaLabel: "Search",
-    spellcheck: false,
   });
   const found = element("span", "found", { role: "status" });
   const previous = button("button", "↑", list.previous, "Previous match");
