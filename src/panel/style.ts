@@ -70,7 +70,7 @@ p, ol, fieldset, h2 { margin: 0; padding: 0; border: 0; font-size: inherit; list
   .layers, .toolbar { flex-wrap: nowrap; overflow-x: auto; }
   .name { flex-basis: 100%; order: 1; }
   .connection { margin-inline-start: auto; }
-  .line { grid-template-columns: 5ch 2ch 1fr auto; }
+  .line { grid-template-columns: 6ch 2ch 1fr auto; }
   .time, .level { display: none; }
   .badges, .fields[open], .traceback { grid-column: 3 / -1; }
   .badges { grid-row: 2; }
