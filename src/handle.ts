@@ -16,6 +16,7 @@ import { plainText } from "./plain-text.js";
 import type { Pricing } from "./price.js";
 import type { LayerStatus, LogLevel, TerminalStatus } from "./protocol.js";
 import { randomId } from "./random-id.js";
+import { HIDDEN } from "./redact.js";
 import { formatRunRef, RUN_VARIABLE, type RunRef } from "./run-ref.js";
 import { Writer } from "./writer.js";
 import type { WriterEvents, WriterHost } from "./writer-host.js";
@@ -56,6 +57,8 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
   #logger: StructuredLogger | null = null;
   #calls: CallSink | null = null;
   #controller: AbortController | null = null;
+  /** A private key is printed in lines. */
+  readonly #keyWatches: Partial<Record<"stdout" | "stderr" | "unknown", (line: string) => boolean>> = {};
   protected cancelled = false;
 
   constructor(host: RunHost, identity: { id: string; jobId: string; owned: boolean; level?: LogLevel }) {
@@ -159,7 +162,10 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
    */
   logOutput(line: string, stream?: "stdout" | "stderr"): void {
     const { encoder } = this.host;
-    const text = typeof line === "string" ? line : encoder.words(line, MAX_MESSAGE_LENGTH);
+    const printed = typeof line === "string" ? line : encoder.words(line, MAX_MESSAGE_LENGTH);
+    const from = stream ?? "unknown";
+    this.#keyWatches[from] ??= encoder.keyWatch();
+    const text = this.#keyWatches[from](printed) ? HIDDEN : printed;
     const read: { fields?: Record<string, unknown> } = {};
     const made = encoder.text(text, stream, (fields) => {
       read.fields = fields;

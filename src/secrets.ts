@@ -101,6 +101,24 @@ const URL_PASSWORD = /(:\/\/[^\s/?#@:"'<>]*:)[^\s/?#"'<>]+@/g;
 /** A private key in PEM, up to its end or that of the text. */
 const PRIVATE_KEY = /(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)[\s\S]*?(?=-----END |$)/g;
 
+const KEY_BEGINS = /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----\s*$/;
+/** A line between its first and its last: base64, a header, or nothing. */
+const KEY_LINE = /^\s*(?:[\w+/=]{1,128}|[A-Z][\w-]{1,40}: .{0,200})?\s*$/;
+const MOST_KEY_LINES = 400;
+
+/** Tells of each line that somebody printed whether it is one within a private key; to be asked of all in their order. */
+export function createKeyWatch(): (line: string) => boolean {
+  let left = 0;
+  return (line) => {
+    if (left > 0) {
+      left = KEY_LINE.test(line) ? left - 1 : 0;
+      if (left > 0) return true;
+    }
+    if (line.length < 1000 && line.includes("PRIVATE KEY") && KEY_BEGINS.test(line)) left = MOST_KEY_LINES;
+    return false;
+  };
+}
+
 /** Keys that are known by how they begin, at the beginning of a long word. */
 const KEY = new RegExp(
   [

@@ -21,7 +21,7 @@ import {
 } from "./json.js";
 import type { LogLevel } from "./protocol.js";
 import { createKeyTable, inOnePiece } from "./redact.js";
-import { createSecretSearch, hideAndCut } from "./secrets.js";
+import { createKeyWatch, createSecretSearch, hideAndCut } from "./secrets.js";
 import { shortenJson } from "./shorten.js";
 import { parseObject } from "./text-line.js";
 
@@ -64,6 +64,8 @@ export interface LineEncoder {
   plain(fields: Record<string, unknown>, maxBytes?: number): Record<string, unknown>;
   /** What can be said of any value in plain text, its secrets replaced, at most `length` UTF-16 units. */
   words(value: unknown, length: number): string;
+  /** Whether lines that are printed one after the other belong to a private key; each source asks one of its own. */
+  keyWatch(): (line: string) => boolean;
 }
 
 /** The protocol's cap of a line, in bytes. */
@@ -168,6 +170,8 @@ export function createLineEncoder(options: LineEncoderOptions = {}): LineEncoder
     words(value, length) {
       return hideAndCut(secrets, errorText(value), length).toWellFormed();
     },
+
+    keyWatch: redactPatterns === false ? () => () => false : createKeyWatch,
   };
 }
 

@@ -253,8 +253,8 @@ export const guarantees: readonly Guarantee[] = [
     mutation: {
       file: "src/store/redis-scripts.ts",
       name: "numbers go back to what is left",
-      find: "    return { next = next, len = length, bytes",
-      replace: "    return { next = next - len + length, len = length, bytes",
+      find: "  local buffer = { next = next, len = length, bytes",
+      replace: "  local buffer = { next = next - math.max(0, len - length), len = length, bytes",
     },
   },
   {

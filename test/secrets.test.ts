@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createLivetail } from "../src/index.js";
+import { createLivetail, type LivetailOptions, memoryStore } from "../src/index.js";
 import { createSecretSearch } from "../src/secrets.js";
 import { createLineEncoder } from "../src/serialize.js";
 
@@ -155,6 +155,41 @@ describe("a line", () => {
       }
       text = JSON.stringify(text);
     }
+  });
+});
+
+describe("a private key that is printed", () => {
+  it("is replaced line by line up to its end, on each stream for itself, and so is none when that is off", async () => {
+    const key = [
+      "-----BEGIN RSA PRIVATE KEY-----",
+      "Proc-Type: 4,ENCRYPTED",
+      "",
+      BODY,
+      "ab+/==",
+      "-----END RSA PRIVATE KEY-----",
+    ];
+    const printed = ["before", ...key, "abcd", "-----BEGIN PRIVATE KEY-----", BODY, "no key: after all", BODY];
+    const shown = async (options: LivetailOptions) => {
+      const store = memoryStore();
+      const livetail = createLivetail({ store, ...options });
+      const run = livetail.createOperationRun("s", "op");
+      for (const line of printed) {
+        run.logOutput(line, "stdout");
+        run.logOutput("beside", "stderr");
+      }
+      await run.flush();
+      const answer = await store.read({ runId: run.id, from: { kind: "tail", count: 99 }, limit: 99, known: null });
+      await livetail.close();
+      return (answer?.lines ?? [])
+        .map((line) => JSON.parse(line))
+        .flatMap((line) => (line.stream === "stdout" ? [line.message] : []));
+    };
+    const hidden = Array<string>(4).fill("[redacted]");
+    expect(await shown({})).toEqual([
+      ...["before", key[0], ...hidden, key[5], "abcd"],
+      ...["-----BEGIN PRIVATE KEY-----", "[redacted]", "no key: after all", BODY],
+    ]);
+    expect(await shown({ redactPatterns: false })).toEqual(printed);
   });
 });
 
