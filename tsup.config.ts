@@ -25,6 +25,7 @@ const library = [
   "src/capture/debug.ts",
   "src/capture/genai-prices.ts",
   "src/capture/langchain.ts",
+  "src/capture/opentelemetry.ts",
   "src/capture/pino.ts",
   "src/capture/winston.ts",
 ];
