@@ -267,10 +267,10 @@ describe("a fallback of LangChain", () => {
       number === 0 ? { fixture: "openai-500.json", status: 500 } : undefined,
     );
     opened.push(captureLangchain(CallbackManager));
-    const insisting = RunnableLambda.from((text: string) =>
+    const insisting = RunnableLambda.from((text: string, config) =>
       chat()
-        .invoke(text)
-        .catch(() => chat().invoke(text)),
+        .invoke(text, config)
+        .catch(() => chat().invoke(text, config)),
     );
     const model = insisting.withFallbacks([chat()]);
     const answer = await llmRun(() => model.invoke("When?"));
@@ -309,7 +309,10 @@ describe("the capture of LangChain", () => {
 
   it("gives the class back as it was, and takes no other", () => {
     const original = CallbackManager._configureSync;
-    captureLangchain(CallbackManager)();
+    const undo = captureLangchain(CallbackManager);
+    // Outside of a run nothing is configured where nothing was.
+    expect(CallbackManager._configureSync()).toBeUndefined();
+    undo();
     expect(CallbackManager._configureSync).toBe(original);
     expect(() => captureLangchain({} as never)).toThrow(TypeError);
   });
