@@ -1,13 +1,20 @@
 /** Tells whoever listens that something has changed. It carries no news itself: who hears it looks. */
 import type { Clock } from "./clock.js";
 
+/** Who listens: an object, because a function of its own for each of a thousand viewers is one more thing to touch. */
+export interface Listener {
+  /** Something has changed. */
+  onRing(): void;
+  /** Nothing is held any more. */
+  onSentAway?(): void;
+}
+
 /** Rings at every change for all who listen, and ends the waits that lasted long enough. */
 export class Bell {
   readonly #clock: Clock;
-  readonly #listeners = new Set<() => void>();
-  readonly #waiting = new Set<() => void>();
+  readonly #listeners = new Set<Listener>();
   /** Who is called by a ring; null when somebody came or went since the last one. */
-  #called: readonly (() => void)[] | null = null;
+  #called: readonly Listener[] | null = null;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -18,13 +25,13 @@ export class Bell {
     return this.#listeners.size;
   }
 
-  /** Calls `onRing` at every change, and `onSentAway` at `sendAway()`, until the returned function is called. */
-  listen(onRing: () => void, onSentAway?: () => void): () => void {
-    this.#add(onRing);
-    if (onSentAway !== undefined) this.#waiting.add(onSentAway);
+  /** Calls `listener` at every change, until the returned function is called. */
+  listen(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    this.#called = null;
     return () => {
-      this.#remove(onRing);
-      if (onSentAway !== undefined) this.#waiting.delete(onSentAway);
+      this.#listeners.delete(listener);
+      this.#called = null;
     };
   }
 
@@ -33,40 +40,31 @@ export class Bell {
     return new Promise((resolve) => {
       if (signal?.aborted === true) return resolve(false);
       const settle = (changed: boolean): void => {
-        this.#remove(onRing);
-        this.#waiting.delete(giveUp);
+        leave();
         signal?.removeEventListener("abort", giveUp);
         cancelTimer();
         resolve(changed);
       };
-      const onRing = (): void => settle(true);
       const giveUp = (): void => settle(false);
       const cancelTimer = this.#clock.after(ms, giveUp);
       signal?.addEventListener("abort", giveUp);
-      this.#add(onRing);
-      this.#waiting.add(giveUp);
+      const leave = this.listen({ onRing: () => settle(true), onSentAway: giveUp });
     });
   }
 
   /** Calls everybody. */
   ring(): void {
-    // A copy, because a listener that has what it wants takes itself out, and may come again.
-    this.#called ??= [...this.#listeners];
-    for (const onRing of this.#called) onRing();
+    for (const listener of this.#everybody()) listener.onRing();
   }
 
   /** Ends every `wait` now, and tells listeners that want to know. */
   sendAway(): void {
-    for (const giveUp of [...this.#waiting]) giveUp();
+    for (const listener of this.#everybody()) listener.onSentAway?.();
   }
 
-  #add(onRing: () => void): void {
-    this.#listeners.add(onRing);
-    this.#called = null;
-  }
-
-  #remove(onRing: () => void): void {
-    this.#listeners.delete(onRing);
-    this.#called = null;
+  /** A copy, because a listener that has what it wants takes itself out, and may come again. */
+  #everybody(): readonly Listener[] {
+    this.#called ??= [...this.#listeners];
+    return this.#called;
   }
 }

@@ -57,7 +57,7 @@ export async function* follow(
       else rouse = resolve;
     });
   // A feed lasts for as long as somebody listens, and a consumer may be busy with one event for long.
-  const stopListening = feed.changes.listen(onNews, onNews);
+  const stopListening = feed.changes.listen({ onRing: onNews, onSentAway: onNews });
   signal?.addEventListener("abort", onNews);
   try {
     await feed.ready();

@@ -3,6 +3,7 @@
  * is behind gets the next piece when its connection has drained, out of the feed or, when that has moved on, out of
  * the store by its cursor.
  */
+import type { Listener } from "./bell.js";
 import type { Clock } from "./clock.js";
 import { type LiveBody, NO_VIEWER, type ViewerSink } from "./exchange.js";
 import { formatCursor, GONE_RUN_MS, LIMITS } from "./protocol.js";
@@ -101,7 +102,7 @@ interface StreamHost {
   leave(stream: Stream): void;
 }
 
-class Stream {
+class Stream implements Listener {
   readonly #host: StreamHost;
   readonly #feed: RunFeed;
   readonly #sink: ViewerSink;
@@ -132,9 +133,13 @@ class Stream {
   }
 
   begin(): void {
-    this.#stopListening = this.#feed.changes.listen(() => this.pump());
+    this.#stopListening = this.#feed.changes.listen(this);
     this.#write(RETRY);
     this.#after(this.#feed.ready());
+  }
+
+  onRing(): void {
+    this.pump();
   }
 
   onDrain(): void {

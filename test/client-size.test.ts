@@ -39,7 +39,7 @@ describe("the browser client", () => {
     expect(text).not.toContain("STORE_UNAVAILABLE");
     expect(text).not.toContain("event: ");
     expect(text).not.toContain("createParser");
-    expect(text).not.toContain("TextDecoderStream");
+    expect(text).not.toContain("TextDecoder");
   });
 
   it("is the global Livetail as a classic script", async () => {

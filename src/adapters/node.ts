@@ -166,9 +166,11 @@ function attachViewer(req: IncomingMessage, res: ServerResponse, body: LiveBody)
   const direct = bare && res.chunkedEncoding ? socket : null;
   const viewer = body.attach({
     write(chunk) {
-      if (res.writableEnded || res.destroyed) return false;
-      if (typeof chunk !== "string" && chunk.length > 0 && direct?.writable === true)
+      if (res.writableEnded) return false;
+      if (direct?.writable === true && typeof chunk !== "string" && chunk.length > 0) {
         return direct.write(inHttpChunk(chunk));
+      }
+      if (res.destroyed) return false;
       const ready = res.write(chunk);
       flush?.();
       return ready;
@@ -265,6 +267,9 @@ class NodeRequest implements HandlerRequest {
   }
 
   header(name: string): string | undefined {
+    // Node makes an object of all of them on first use, which a poll need not pay for when there is none of this name.
+    const { rawHeaders } = this.#req;
+    if (rawHeaders.length > 0 && !hasHeader(rawHeaders, name)) return undefined;
     return this.#req.headers[name]?.toString();
   }
 
@@ -272,6 +277,15 @@ class NodeRequest implements HandlerRequest {
     this.#signal ??= signalOf(this.#req, this.#res);
     return this.#signal;
   }
+}
+
+/** Whether there is a header of this lower-case name in a list of names and values. */
+function hasHeader(rawHeaders: readonly string[], name: string): boolean {
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const given = rawHeaders[at] as string;
+    if (given.length === name.length && given.toLowerCase() === name) return true;
+  }
+  return false;
 }
 
 function signalOf(req: IncomingMessage, res: ServerResponse): AbortSignal {

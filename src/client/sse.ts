@@ -32,12 +32,13 @@ export function sseTransport({ method = "GET", random = Math.random }: SseOption
       });
       // 204: the end was seen already. Nothing comes, so the poller asks for the final state by a poll.
       if (!response.body) return 0;
-      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      const reader = response.body.getReader();
+      const decoder = new TextDecoder();
       for (;;) {
         const { done, value } = await reader.read();
         if (done) return retryMs * (0.5 + random());
         onBytes();
-        parser.feed(value);
+        parser.feed(decoder.decode(value, { stream: true }));
       }
     },
   };
