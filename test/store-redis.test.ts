@@ -3,7 +3,7 @@ import { Redis as Redis6 } from "ioredis6";
 import { afterAll, describe, expect, it } from "vitest";
 import { redisStore } from "../src/store/redis.js";
 import type { StoreHarness } from "./contract/log-store/harness.js";
-import { owned, sweep } from "./contract/log-store/scene.js";
+import { claimBy, line, lines, owned, sweep, unique } from "./contract/log-store/scene.js";
 import { describeLogStore } from "./contract/log-store.js";
 import { startRedis } from "./support/redis.js";
 import { openRedisHarness } from "./support/redis-harness.js";
@@ -95,4 +95,42 @@ describe("a Redis store whose keys somebody else has touched", () => {
         expect(await harness.store.list({ limit: 10 })).toMatchObject([{ run_id: runId, created_at: null }]);
       }
     }));
+});
+
+describe("a Redis store, read by a viewer who comes late", () => {
+  it("answers lines and state of one moment, also when lines are added and trimmed while they are read", async () => {
+    const keyPrefix = `${unique("late")}:`;
+    const runId = unique("run");
+    const [buffer, meta] = [`${keyPrefix}logs:${runId}:buffer`, `${keyPrefix}logs:${runId}:meta`];
+    /** What writes to the run between the commands of one read. */
+    const race: [string, (string | number)[]][] = [
+      ["RPUSH", [buffer, line("new")]],
+      ["LPOP", [buffer]],
+      ["HINCRBY", [meta, "next", 1]],
+    ];
+    const client = new Redis(server.url);
+    const duplicate = client.duplicate.bind(client);
+    client.duplicate = (override) => {
+      const own = duplicate(override);
+      const call = own.call.bind(own) as unknown as (command: string, args: (string | number)[]) => Promise<unknown>;
+      own.call = ((command: string, args: (string | number)[]) => {
+        const answer = call(command, args);
+        if (command === "LRANGE") for (const [name, values] of race.splice(0)) void call(name, values);
+        return answer;
+      }) as typeof own.call;
+      return own;
+    };
+    const store = redisStore({ client, keyPrefix });
+    try {
+      await (await claimBy({ store }, runId)).append(lines(5));
+      const whole = { runId, from: { kind: "at", epoch: "", index: 0 }, limit: 100, known: null } as const;
+      const answer = await store.read(whole);
+      expect(race).toEqual([]);
+      expect(answer).toMatchObject({ linesFrom: 1, lines: [...lines(4, 1), line("new")], run: { first: 1, next: 6 } });
+      expect(await store.read({ ...whole, limit: 3 })).toMatchObject({ linesFrom: 1, lines: lines(3, 1) });
+    } finally {
+      await store.close();
+      client.disconnect();
+    }
+  });
 });
