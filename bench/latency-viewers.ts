@@ -6,12 +6,17 @@ import { createLivetail } from "livetail";
 import { LogPoller } from "livetail/client";
 import { sseTransport } from "livetail/client/sse";
 import { createResumableStreamContext } from "resumable-stream/ioredis";
-import type { TestRedis } from "../test/support/redis.js";
 import { type HelperProcess, startHelper } from "./helper-process.js";
 import type { PollServerReady, PollServerRole } from "./poll-server.js";
 
 /** Calls `onMessage` with each line's message, in the order in which they come. Resolves when it listens. */
-export type Watch = (redis: TestRedis, id: string, onMessage: (message: string) => void) => Promise<Watching>;
+type Watch = (redis: RedisPlace, id: string, onMessage: (message: string) => void) => Promise<Watching>;
+
+/** Where Redis is. */
+interface RedisPlace {
+  url: string;
+  port: number;
+}
 
 export interface Watching {
   /** The process that serves, where there is one between. */
@@ -24,7 +29,7 @@ const POLL_EVERY_MS = 200;
 const messageOf = (text: string): string => (JSON.parse(text) as { message: string }).message;
 
 /** A Redis subscriber. */
-export const subscribe: Watch = async (redis, id, onMessage) => {
+const subscribe: Watch = async (redis, id, onMessage) => {
   const client = new Redis(redis.url);
   client.on("message", (_channel, text) => onMessage(messageOf(text)));
   await client.subscribe(id);
@@ -32,7 +37,7 @@ export const subscribe: Watch = async (redis, id, onMessage) => {
 };
 
 /** `reader.follow()`, in this process. */
-export const followRun: Watch = async (redis, id, onMessage) => {
+const followRun: Watch = async (redis, id, onMessage) => {
   const livetail = createLivetail({ redis: redis.url });
   const over = new AbortController();
   let ready = (): void => {};
@@ -57,7 +62,7 @@ export const followRun: Watch = async (redis, id, onMessage) => {
 };
 
 /** `LogPoller` over SSE, from a server that is another process. */
-export const streamRun: Watch = async (redis, id, onMessage) => {
+const streamRun: Watch = async (redis, id, onMessage) => {
   const server = startHelper("./poll-server.ts");
   const role: PollServerRole = { server: "http", answers: "livetail", redisUrl: redis.url, body: "" };
   const { port } = await server.ask<PollServerReady>(role);
@@ -79,7 +84,7 @@ export const streamRun: Watch = async (redis, id, onMessage) => {
 };
 
 /** `resumeExistingStream()`. */
-export const resumeStream: Watch = async (redis, id, onMessage) => {
+const resumeStream: Watch = async (redis, id, onMessage) => {
   const [publisher, subscriber] = [new Redis(redis.url), new Redis(redis.url)];
   // One that subscribes before it is ready never is: nothing would come.
   await Promise.all([publisher.ping(), subscriber.ping()]);
@@ -105,7 +110,7 @@ export const resumeStream: Watch = async (redis, id, onMessage) => {
 };
 
 /** BullMQ's `QueueEvents`, progress. */
-export const queueEvents: Watch = async (redis, id, onMessage) => {
+const queueEvents: Watch = async (redis, id, onMessage) => {
   // From the first event on: it is ready before it has asked for what is new, and what comes in between would be lost.
   const events = new QueueEvents("latency", {
     connection: { host: "127.0.0.1", port: redis.port },
@@ -119,7 +124,7 @@ export const queueEvents: Watch = async (redis, id, onMessage) => {
 };
 
 /** Asks a list for what is new, every 200 ms. */
-export const pollList: Watch = async (redis, id, onMessage) => {
+const pollList: Watch = async (redis, id, onMessage) => {
   const client = new Redis(redis.url);
   let over = false;
   const polling = (async () => {
@@ -137,3 +142,8 @@ export const pollList: Watch = async (redis, id, onMessage) => {
     },
   };
 };
+
+/** Each of them by its name. */
+export const WAYS_TO_WATCH = { subscribe, followRun, streamRun, resumeStream, queueEvents, pollList };
+
+export type WayToWatch = keyof typeof WAYS_TO_WATCH;

@@ -1,13 +1,12 @@
 /** How long a line takes from the log call to a viewer's callback, through Redis, into another process. */
 import type { TestRedis } from "../test/support/redis.js";
-import { until } from "../test/support/until.js";
-import { helperCpu, ownCpu, perUnit, redisCpu, startCpu } from "./cpu-time.js";
-import { type HelperProcess, startHelper } from "./helper-process.js";
-import { followRun, pollList, queueEvents, resumeStream, streamRun, subscribe, type Watch } from "./latency-viewers.js";
+import { helperCpu, perUnit, redisCpu, startCpu } from "./cpu-time.js";
+import { startHelper } from "./helper-process.js";
+import type { ViewerOrder, ViewerReport } from "./latency-viewer.js";
+import type { WayToWatch } from "./latency-viewers.js";
 import type { LatencyWay, WriterAnswer, WriterOrder } from "./latency-writer.js";
 import { figuresInRounds } from "./rounds.js";
 import type { Scenario } from "./scenario.js";
-import { nowMicros } from "./stamped-line.js";
 
 const CEILING = "PUBLISH to a subscriber, nothing stored";
 const READER = "livetail to a Node reader";
@@ -15,13 +14,13 @@ const RESUMABLE = "resumable-stream";
 const BULLMQ = "BullMQ updateProgress() to QueueEvents";
 const SSE_VIEWER = "livetail to an SSE viewer, by a server between";
 
-const CONTENDERS: readonly { name: string; way: LatencyWay; watch: Watch }[] = [
-  { name: CEILING, way: "publish", watch: subscribe },
-  { name: READER, way: "livetail", watch: followRun },
-  { name: SSE_VIEWER, way: "livetail", watch: streamRun },
-  { name: RESUMABLE, way: "resumable-stream", watch: resumeStream },
-  { name: BULLMQ, way: "bullmq", watch: queueEvents },
-  { name: "RPUSH to LRANGE every 200 ms", way: "list", watch: pollList },
+const CONTENDERS: readonly { name: string; way: LatencyWay; watch: WayToWatch }[] = [
+  { name: CEILING, way: "publish", watch: "subscribe" },
+  { name: READER, way: "livetail", watch: "followRun" },
+  { name: SSE_VIEWER, way: "livetail", watch: "streamRun" },
+  { name: RESUMABLE, way: "resumable-stream", watch: "resumeStream" },
+  { name: BULLMQ, way: "bullmq", watch: "queueEvents" },
+  { name: "RPUSH to LRANGE every 200 ms", way: "list", watch: "pollList" },
 ];
 
 /** Lines a second. */
@@ -59,58 +58,60 @@ export const latency: Scenario = {
   },
 };
 
-/** Latencies in ms, and the CPU time of a line at the busy pace. Every line comes once and in order; the first of each pace only warm up. */
+/** How long the lines of a pace may take to come, all together. */
+const GIVE_UP_MS = 60_000;
+
+/**
+ * Latencies in ms, and the CPU time of a line at the busy pace. Writer and viewer are processes of their own, so that no
+ * garbage of others is collected in them. Every line comes once and in order; the first ones only warm up.
+ */
 async function measure(
   redis: TestRedis,
   way: LatencyWay,
-  watch: Watch,
+  watch: WayToWatch,
   seconds: number,
 ): Promise<{ idle: number[]; busy: number[]; cpu: Record<string, number> }> {
-  const writer = startHelper("./latency-writer.ts");
+  const [writer, viewer] = [startHelper("./latency-writer.ts"), startHelper("./latency-viewer.ts")];
   const order = (what: WriterOrder): Promise<WriterAnswer> => writer.ask<WriterAnswer>(what);
+  const tell = (what: ViewerOrder): Promise<ViewerReport> => viewer.ask<ViewerReport>(what);
+  let asked: Promise<unknown> = Promise.resolve();
+  /** A helper is asked one question at a time. */
+  const viewerCpu = (whose: "cpu" | "server cpu") => (): Promise<number> => {
+    const answer = asked.then(() => viewer.ask<number>(whose));
+    asked = answer;
+    return answer;
+  };
+  let from = 0;
+  const send = async (count: number, perSecond: number): Promise<number[]> => {
+    const tooLong = setTimeout(() => viewer.stop(), GIVE_UP_MS);
+    await order({ kind: "send", from, count, perSecond });
+    from += count;
+    const { latencies, wrong } = await tell({ kind: "reach", lines: from });
+    clearTimeout(tooLong);
+    if (wrong !== "") throw new Error(`Not every line came once and in order by ${way}: ${wrong}`);
+    return latencies;
+  };
   try {
     const wanted = `op_latency_${process.hrtime.bigint().toString(36).padStart(24, "0")}`;
     const id = await order({ kind: "prepare", way, id: wanted, redisUrl: redis.url });
-    const latencies: number[] = [];
-    let wrong = "";
-    const watching = await watch(redis, id, (message) => {
-      const now = nowMicros();
-      const [index, sent] = message.split(" ");
-      if (Number(index) !== latencies.length) wrong ||= `Line ${latencies.length} came as ${message}.`;
-      latencies.push((now - Number(sent)) / 1000);
-    });
-    const send = (count: number, perSecond: number): Promise<number[]> =>
-      sendAll(writer, latencies, { count, perSecond }, `all lines to come by ${way}`);
+    await tell({ kind: "watch", way: watch, redis: { url: redis.url, port: redis.port }, id });
     await send(BUSY / 2, BUSY);
     const idle = await send(IDLE * 2 * seconds, IDLE);
     const stopCpu = await startCpu<string>({
       writer: helperCpu(writer),
-      viewer: ownCpu,
-      ...(watching.server && { server: helperCpu(watching.server) }),
+      viewer: viewerCpu("cpu"),
+      ...(watch === "streamRun" && { server: viewerCpu("server cpu") }),
       Redis: redisCpu(redis),
     });
     const busy = await send(BUSY * seconds, BUSY);
     const cpu = perUnit(await stopCpu(), busy.length);
-    if (wrong !== "") throw new Error(`Not every line came once and in order by ${way}: ${wrong}`);
     await order({ kind: "end" });
-    await watching.stop();
+    await tell({ kind: "stop" });
     return { idle, busy, cpu };
   } finally {
     writer.stop();
+    viewer.stop();
   }
-}
-
-/** Sends lines and waits until all have come; what they took. */
-async function sendAll(
-  writer: HelperProcess,
-  latencies: readonly number[],
-  pace: { count: number; perSecond: number },
-  what: string,
-): Promise<number[]> {
-  const from = latencies.length;
-  await writer.ask<WriterAnswer>({ kind: "send", from, ...pace } satisfies WriterOrder);
-  await until(() => latencies.length >= from + pace.count, what, 60_000);
-  return latencies.slice(from);
 }
 
 function percentile(values: readonly number[], part: number): number {
