@@ -28,6 +28,8 @@ const library = [
   "src/capture/opentelemetry.ts",
   "src/capture/pino.ts",
   "src/capture/winston.ts",
+  "src/capture/openai.ts",
+  "src/capture/anthropic.ts",
 ];
 
 /** Built aside and then put in the place of dist/, so that a livetail that runs out of it misses no file meanwhile. */
