@@ -30,6 +30,7 @@ const library = [
   "src/capture/winston.ts",
   "src/capture/openai.ts",
   "src/capture/anthropic.ts",
+  "src/capture/claude-cli.ts",
 ];
 
 /** Built aside and then put in the place of dist/, so that a livetail that runs out of it misses no file meanwhile. */
