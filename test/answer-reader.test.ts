@@ -19,6 +19,13 @@ describe("the reader of an answer", () => {
     expect(feed(reader, last).end()).toMatchObject({ finished: true, model: "m", usage });
   });
 
+  it("takes a stream for complete when what it cannot look into may have been its end", () => {
+    const reader = createAnswerReader(STREAM);
+    feed(reader, `data: {"type":"response.completed","response":"${"x".repeat(5_000_000)}"}\n\n`);
+    expect(reader.told()).toMatchObject({ finished: false });
+    expect(reader.end()).toMatchObject({ finished: true, unknownBecause: "the answer was too long to look into" });
+  });
+
   it("holds no more than an event of a stream, and no body that is too long", () => {
     const before = process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed;
     const stream = createAnswerReader(STREAM);

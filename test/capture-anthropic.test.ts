@@ -1,17 +1,16 @@
 import Anthropic from "@anthropic-ai/sdk";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { anthropicFetch } from "../src/capture/anthropic.js";
+import { endedCalls, llmRun } from "./support/llm-run.js";
 import { type LlmRequest, type ProviderAnswer, startLlmServer } from "./support/llm-server.js";
-import { endedCalls, startOperationsOverHttp, testPrices } from "./support/operation-over-http.js";
 
 let answer: (asked: LlmRequest, number: number) => ProviderAnswer | undefined = () => undefined;
 const server = await startLlmServer((asked, number) => answer(asked, number));
-const operations = await startOperationsOverHttp(testPrices);
 afterEach(() => {
   answer = () => undefined;
   server.asked.length = 0;
 });
-afterAll(() => Promise.all([server.stop(), operations.stop()]));
+afterAll(() => server.stop());
 
 const params = {
   model: "claude-haiku-4-5",
@@ -38,7 +37,7 @@ const told = {
 
 describe("the fetch for Anthropic's SDK", () => {
   it("tells messages, streamed and not, with what was read from the cache and written to it", async () => {
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       const anthropic = client();
       const whole = await anthropic.messages.create(params);
       const streamed = await anthropic.messages.stream(params).finalMessage();
@@ -58,13 +57,13 @@ describe("the fetch for Anthropic's SDK", () => {
       // As older answers did: the end tells of the output alone.
       edit: (text) => text.replace(/("usage":\{)"input_tokens":12,[^{}]*("output_tokens":310)/, "$1$2"),
     });
-    const run = await operations.read(() => client().messages.stream(params).finalMessage());
+    const run = await llmRun(() => client().messages.stream(params).finalMessage());
     expect(endedCalls(run)).toMatchObject([told]);
   });
 
   it("tells an error in the middle of a stream with the tokens that are known by then", async () => {
     answer = () => ({ fixture: "anthropic-overloaded.sse" });
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       await expect(client().messages.stream(params).finalMessage()).rejects.toThrow("overloaded_error");
     });
     // The input is paid for, and the one token that came out.
@@ -76,7 +75,7 @@ describe("the fetch for Anthropic's SDK", () => {
 
   it("tells a stream that is aborted with the tokens that are known by then", async () => {
     answer = () => ({ events: 4, ending: "stay" });
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       const stream = client().messages.stream(params);
       stream.on("text", () => stream.abort());
       await expect(stream.finalMessage()).rejects.toThrow(Anthropic.APIUserAbortError);
@@ -90,17 +89,17 @@ describe("the fetch for Anthropic's SDK", () => {
   it("tells each retry of the SDK as a call", async () => {
     answer = (_, number) =>
       number < 2 ? { fixture: "anthropic-429.json", status: 429, headers: { "retry-after-ms": "1" } } : undefined;
-    const run = await operations.read(() => client(2).messages.create(params));
+    const run = await llmRun(() => client(2).messages.create(params));
     expect(endedCalls(run)).toMatchObject([{ event: "llm_call_error" }, { event: "llm_call_error" }, told]);
     answer = () => ({ fixture: "anthropic-500.json", status: 500 });
-    const failed = await operations.read(async () => {
+    const failed = await llmRun(async () => {
       await expect(client().messages.create(params)).rejects.toThrow(Anthropic.InternalServerError);
     });
     expect(endedCalls(failed)).toMatchObject([{ error: "HTTP 500: Internal server error" }]);
   });
 
   it("tells a stream that ends early as an error, and nothing of requests that are no messages", async () => {
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       answer = () => ({ events: 5 });
       for await (const _ of await client().messages.create({ ...params, stream: true }));
       answer = () => ({ status: 200, text: '{"input_tokens":14}' });

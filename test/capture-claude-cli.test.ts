@@ -3,12 +3,9 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { type ClaudeAnswer, captureClaude } from "../src/capture/claude-cli.js";
-import { endedCalls, startOperationsOverHttp } from "./support/operation-over-http.js";
-
-const operations = await startOperationsOverHttp();
-afterAll(() => operations.stop());
+import { endedCalls, llmRun } from "./support/llm-run.js";
 
 const PROGRAM = fileURLToPath(new URL("fixtures/claude.mjs", import.meta.url));
 
@@ -37,7 +34,7 @@ const told = {
 describe("the capture of Claude Code's command", () => {
   it("tells a call with its tokens and its cost, and as lines what was said and done", async () => {
     let answer: ClaudeAnswer = {};
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       answer = await captureClaude(claude("claude-success.ndjson", "--stderr", "a warning"), { step: "grader" });
     });
     expect(answer).toMatchObject({ text: "Score: 8. The salary fits – 95.000 €.", result: { num_turns: 3 } });
@@ -64,7 +61,7 @@ describe("the capture of Claude Code's command", () => {
   });
 
   it("takes the totals of the last result of several, and never adds them up", async () => {
-    const run = await operations.read(() => captureClaude(claude("claude-two-results.ndjson")));
+    const run = await llmRun(() => captureClaude(claude("claude-two-results.ndjson")));
     expect(endedCalls(run)).toMatchObject([
       { ...told, cost_usd: 0.075_151_3, input_tokens: 51_303, cached_tokens: 45_158, output_tokens: 521 },
     ]);
@@ -72,14 +69,14 @@ describe("the capture of Claude Code's command", () => {
   });
 
   it("reads characters and lines that are cut anywhere", async () => {
-    const run = await operations.read(() => captureClaude(claude("claude-success.ndjson", "--pieces", "97")));
+    const run = await llmRun(() => captureClaude(claude("claude-success.ndjson", "--pieces", "97")));
     expect(endedCalls(run)).toMatchObject([told]);
     expect(run.logs.map(({ message }) => message)).toContain("The salary fits – 95.000 €.");
   });
 
   it("tells a result that is an error as one, with what it cost", async () => {
     let answers: ClaudeAnswer[] = [];
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       answers = [
         await captureClaude(claude("claude-max-turns.ndjson", "--exit", "1")),
         await captureClaude(claude("claude-invalid-key.ndjson", "--exit", "1", "--stderr", "noise")),
@@ -95,7 +92,7 @@ describe("the capture of Claude Code's command", () => {
   });
 
   it("tells an exit code that is not 0, with what was printed last on stderr", async () => {
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       const [success, bare] = await Promise.all([
         captureClaude(claude("claude-success.ndjson", "--exit", "3")),
         captureClaude(claude("claude-success.ndjson", "--bytes", "0", "--exit", "1", "--stderr", "no such option")),
@@ -109,7 +106,7 @@ describe("the capture of Claude Code's command", () => {
   it("tells an end without a result, a torn last line, and a turn that was not ended as errors", async () => {
     const whole = fixture("claude-success.ndjson");
     const twice = Buffer.byteLength(fixture("claude-two-results.ndjson"));
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       const torn = String(Buffer.byteLength(whole) - 300);
       expect((await captureClaude(claude("claude-success.ndjson", "--bytes", torn))).error).toBe(
         "claude ended without a result",
@@ -128,7 +125,7 @@ describe("the capture of Claude Code's command", () => {
   });
 
   it("tells a command that is told to end as aborted, and one that cannot be started", async () => {
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       const child = claude("claude-success.ndjson", "--bytes", "1200", "--stay");
       child.stdout?.once("data", () => child.kill());
       expect((await captureClaude(child)).error).toBe("claude was ended by SIGTERM");
@@ -144,7 +141,7 @@ describe("the capture of Claude Code's command", () => {
   it("logs rubbish as it is, and goes on", async () => {
     const rubbish = ["npm warn old", "{", '{"type":7}', "[]", '{"no":"type"}', '{"type":"assistant","message":7}'];
     const odd = ['{"type":"assistant","message":{"content":[7,{"type":"tool_use"}]}}', '{"type":"later","subtype":7}'];
-    const run = await operations.read(() =>
+    const run = await llmRun(() =>
       captureClaude(Readable.from([...rubbish, ...odd, ...fixture("claude-success.ndjson").trimEnd().split("\n")])),
     );
     expect(endedCalls(run)).toMatchObject([told]);
@@ -160,7 +157,7 @@ describe("the capture of Claude Code's command", () => {
     ['"inputTokens":10', '"inputTokens":"ten"', { output_tokens: 389, cost_usd: 0.056_600_3 }],
   ] as const)("takes what it can of a result in which %s stands otherwise", async (pattern, words, expected) => {
     const lines = fixture("claude-success.ndjson").replace(pattern, words).trimEnd().split("\n");
-    const run = await operations.read(() => captureClaude(Readable.from(lines)));
+    const run = await llmRun(() => captureClaude(Readable.from(lines)));
     expect(endedCalls(run)).toMatchObject([{ event: "llm_call_complete", ...expected }]);
   });
 
@@ -170,7 +167,7 @@ describe("the capture of Claude Code's command", () => {
       yield fixture("claude-success.ndjson").split("\n")[0] ?? "";
       throw new Error("the pipe broke");
     };
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       if (child.stdout === null) throw new Error("There is no stdout.");
       await captureClaude(createInterface({ input: child.stdout }));
       await captureClaude(Readable.from([Buffer.from(fixture("claude-success.ndjson"))]));

@@ -1,17 +1,16 @@
 import OpenAI from "openai";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { openaiFetch } from "../src/capture/openai.js";
+import { endedCalls, llmRun } from "./support/llm-run.js";
 import { type LlmRequest, type ProviderAnswer, startLlmServer } from "./support/llm-server.js";
-import { endedCalls, startOperationsOverHttp, testPrices } from "./support/operation-over-http.js";
 
 let answer: (asked: LlmRequest, number: number) => ProviderAnswer | undefined = () => undefined;
 const server = await startLlmServer((asked, number) => answer(asked, number));
-const operations = await startOperationsOverHttp(testPrices);
 afterEach(() => {
   answer = () => undefined;
   server.asked.length = 0;
 });
-afterAll(() => Promise.all([server.stop(), operations.stop()]));
+afterAll(() => server.stop());
 
 const params = { model: "gpt-5-mini", messages: [{ role: "user" as const, content: "When does it ship?" }] };
 const streamed = { ...params, stream: true } as const;
@@ -47,7 +46,7 @@ const chatCall = {
 
 describe("the fetch for OpenAI's SDK", () => {
   it("tells a chat to the run that it is made in, with its tokens and its cost", async () => {
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       const { choices } = await client({ step: "grader" }).chat.completions.create(params);
       expect(choices[0]?.message.content).toBe("The order ships on Monday.");
     });
@@ -62,7 +61,7 @@ describe("the fetch for OpenAI's SDK", () => {
   it("asks OpenAI for the usage of a chat stream, and hands on what the caller would have got", async () => {
     const openai = (fetch: typeof globalThis.fetch) => new OpenAI({ apiKey: "sk-test", maxRetries: 0, fetch });
     const without = await all(await openai(asOpenAi).chat.completions.create(streamed));
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       const watched = openai(openaiFetch({ fetch: asOpenAi }));
       expect(await all(await watched.chat.completions.create(streamed))).toEqual(without);
     });
@@ -73,7 +72,7 @@ describe("the fetch for OpenAI's SDK", () => {
 
   it("leaves a request that says what it wants as it is, and hands on its usage", async () => {
     const wanted = { ...streamed, stream_options: { include_usage: true } };
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       const watched = new OpenAI({ apiKey: "sk-test", fetch: openaiFetch({ fetch: asOpenAi }) });
       const chunks = await all(await watched.chat.completions.create(wanted));
       expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { prompt_tokens: 2006 } });
@@ -87,7 +86,7 @@ describe("the fetch for OpenAI's SDK", () => {
   });
 
   it("adds nothing to the requests of others unless told, and says why the cost of a stream is unknown", async () => {
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       await all(await client().chat.completions.create(streamed));
       await all(await client({ includeUsage: true }).chat.completions.create(streamed));
     });
@@ -105,7 +104,7 @@ describe("the fetch for OpenAI's SDK", () => {
 
   it("tells responses, streamed and not, and what became of one that failed", async () => {
     const ask = { model: "gpt-5-mini", input: "Grade it." };
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       const openai = client();
       expect((await openai.responses.create(ask)).output_text).toBe("Grade: 7 of 10.");
       expect(await all(await openai.responses.create({ ...ask, stream: true }))).toHaveLength(13);
@@ -124,7 +123,7 @@ describe("the fetch for OpenAI's SDK", () => {
 
   it("takes OpenRouter by its host, and its word for the cost", async () => {
     const baseURL = "https://openrouter.ai/api/v1";
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       const toServer: typeof fetch = (input, init) =>
         fetch(String(input).replace("https://openrouter.ai", server.url), init);
       const openrouter = new OpenAI({ apiKey: "sk-test", baseURL, fetch: openaiFetch({ fetch: toServer }) });
@@ -149,7 +148,7 @@ describe("the fetch for OpenAI's SDK", () => {
 
   it("tells each retry of the SDK as a call, with the provider's words for the last", async () => {
     answer = () => ({ fixture: "openai-429.json", status: 429, headers: { "retry-after-ms": "1" } });
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       const failed = client({ backend: "writer" }, 2).chat.completions.create(params);
       await expect(failed).rejects.toThrow(OpenAI.RateLimitError);
     });
@@ -171,14 +170,14 @@ describe("the fetch for OpenAI's SDK", () => {
   it("tells a call that succeeds after an error of the server", async () => {
     answer = (_, number) =>
       number === 0 ? { fixture: "openai-500.json", status: 500, headers: { "retry-after-ms": "1" } } : undefined;
-    const run = await operations.read(() => client({}, 1).chat.completions.create(params));
+    const run = await llmRun(() => client({}, 1).chat.completions.create(params));
     expect(endedCalls(run)).toMatchObject([{ event: "llm_call_error" }, chatCall]);
     expect(run.backend_stats.total).toMatchObject({ calls: 2, errors: 1, cost_usd: CHAT_COST });
   });
 
   it("tells a stream that its caller aborts, or leaves, as one that was aborted", async () => {
     answer = () => ({ events: 3, ending: "stay" });
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       const openai = client();
       const aborted = await openai.chat.completions.create(streamed);
       for await (const { choices } of aborted) {
@@ -203,7 +202,7 @@ describe("the fetch for OpenAI's SDK", () => {
 
   it("ends the call of a stream that nobody reads when that is aborted", async () => {
     answer = () => ({ events: 3, ending: "stay" });
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       const stream = await client().chat.completions.create(streamed);
       stream.controller.abort();
     });
@@ -211,7 +210,7 @@ describe("the fetch for OpenAI's SDK", () => {
   });
 
   it("tells a stream that ends early, or is cut, as an error", async () => {
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       answer = () => ({ events: 3 });
       expect(await all(await client().chat.completions.create(streamed))).toHaveLength(3);
       answer = () => ({ events: 3, ending: "cut" });
@@ -224,7 +223,7 @@ describe("the fetch for OpenAI's SDK", () => {
   });
 
   it("tells rubbish, errors inside of an answer, and a provider that cannot be reached", async () => {
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       const openai = client();
       answer = () => ({ text: "{{{" });
       await expect(openai.chat.completions.create(params)).rejects.toThrow(SyntaxError);
@@ -249,7 +248,7 @@ describe("the fetch for OpenAI's SDK", () => {
   });
 
   it("completes a call without usage, unpriced", async () => {
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       for (const usage of ["null", "{}", '{"prompt_tokens":-1,"completion_tokens":"many"}', '"many"']) {
         answer = () => ({ edit: (text) => text.replace(/"usage": \{[\s\S]*?\n {2}\}/, `"usage": ${usage}`) });
         await client().chat.completions.create(params);
@@ -275,7 +274,7 @@ describe("the fetch for OpenAI's SDK", () => {
     };
     const openai = client();
     await openai.chat.completions.create(params);
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       await openai.embeddings.create({ model: "e", input: "text", encoding_format: "float" });
       await openai.models.list();
     });
@@ -286,7 +285,7 @@ describe("the fetch for OpenAI's SDK", () => {
   it("tells calls to the run that each was made in, while many are under way", async () => {
     const openai = client();
     const ask = (): Promise<unknown> => Promise.all([1, 2, 3].map(() => openai.chat.completions.create(params)));
-    const runs = await Promise.all([1, 2, 3].map(() => operations.read(ask)));
+    const runs = await Promise.all([1, 2, 3].map(() => llmRun(ask)));
     for (const run of runs) {
       expect(run.backend_stats.total).toEqual({ calls: 3, errors: 0, cost_usd: 0.002_008_5, unpriced_calls: 0 });
     }

@@ -1,18 +1,18 @@
 /** Whoever calls through a watched fetch gets what it would get without. */
+import { Readable } from "node:stream";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { openaiFetch } from "../src/capture/openai.js";
+import { endedCalls, llmRun } from "./support/llm-run.js";
 import { type ProviderAnswer, startLlmServer } from "./support/llm-server.js";
-import { endedCalls, startOperationsOverHttp } from "./support/operation-over-http.js";
 import { until } from "./support/until.js";
 
 let answer: ProviderAnswer | undefined;
 const server = await startLlmServer(() => answer);
-const operations = await startOperationsOverHttp();
 afterEach(() => {
   answer = undefined;
   server.asked.length = 0;
 });
-afterAll(() => Promise.all([server.stop(), operations.stop()]));
+afterAll(() => server.stop());
 
 const url = `${server.url}/v1/chat/completions`;
 const watched = openaiFetch();
@@ -47,7 +47,7 @@ describe("a watched fetch", () => {
     answer = given;
     const plain = await fetch(url, init(body));
     const expected = Buffer.from(await plain.arrayBuffer());
-    await operations.read(async () => {
+    await llmRun(async () => {
       const response = await watched(url, init(body));
       const told = ({ status, statusText, ok, url: address, redirected, type }: Response): unknown[] => [
         ...[status, statusText, ok, address, redirected, type],
@@ -66,7 +66,7 @@ describe("a watched fetch", () => {
   it("hands on each event of a stream when it comes", async () => {
     let release: (() => void)[] = [];
     answer = { before: () => new Promise<void>((resolve) => release.push(resolve)) };
-    await operations.read(async () => {
+    await llmRun(async () => {
       const response = await openaiFetch({ includeUsage: true })(url, init({ stream: true }));
       const reader = (response.body as ReadableStream<Uint8Array>).getReader();
       for (const word of ['"role":"assistant"', '"The order"', '" ships"']) {
@@ -82,7 +82,7 @@ describe("a watched fetch", () => {
 
   it("takes a reader that brings its own buffer", async () => {
     const expected = await (await fetch(url, init())).text();
-    await operations.read(async () => {
+    await llmRun(async () => {
       const response = await watched(url, init());
       const reader = (response.body as ReadableStream).getReader({ mode: "byob" });
       let text = "";
@@ -106,7 +106,7 @@ describe("a watched fetch", () => {
         return undefined;
       },
     };
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       const response = await watched(url, init({ stream: true }));
       const reader = (response.body as ReadableStream<Uint8Array>).getReader();
       await reader.read();
@@ -132,7 +132,7 @@ describe("a watched fetch", () => {
 
   it("lets the provider go when its reader vanishes", async () => {
     answer = { events: 2, ending: "stay" };
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       const response = await watched(url, init({ stream: true }));
       const reader = (response.body as ReadableStream<Uint8Array>).getReader();
       await reader.read();
@@ -162,14 +162,14 @@ describe("a watched fetch", () => {
     };
     const without = await outcomeOf(fetch);
     expect(without.slice(0, 2)).toEqual([reason, reason]);
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       expect(await outcomeOf(watched)).toEqual(without);
     });
     expect(endedCalls(run)).toHaveLength(2);
   });
 
   it("takes a Request, and bodies that it cannot look into", async () => {
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       await (await watched(new Request(url, init()))).text();
       await (await watched(new URL(url), init({}, { body: new Uint8Array(3) }))).text();
       await (await watched(url, init({}, { body: `"${"x".repeat(5_000_000)}"` }))).text();
@@ -191,7 +191,7 @@ describe("a watched fetch", () => {
         }),
         { headers: { "content-type": "application/json" } },
       );
-    const run = await operations.read(async () => {
+    const run = await llmRun(async () => {
       const response = await openaiFetch({ fetch: async () => chunks() })(url, init());
       expect(await piecesOf(response)).toEqual(['{"model":"m","usage":', '{"prompt_tokens":1,"completion_tokens":2}}']);
       const empty = await openaiFetch({ fetch: async () => new Response(null, { status: 204 }) })(url, init());
@@ -201,6 +201,30 @@ describe("a watched fetch", () => {
       { event: "llm_call_complete", model: "m", input_tokens: 1, output_tokens: 2 },
       { event: "llm_call_error" },
     ]);
+  });
+
+  it("leaves answers of a class of another library alone, and says so", async () => {
+    const headers = new Headers();
+    const foreign = { status: 200, ok: true, headers, body: Readable.from(["{}"]) } as unknown as Response;
+    const refused = { ...foreign, status: 503, ok: false, statusText: "" };
+    const run = await llmRun(async () => {
+      expect(await openaiFetch({ fetch: async () => foreign })(url, init())).toBe(foreign);
+      expect(await openaiFetch({ fetch: async () => refused })(url, init())).toBe(refused);
+    });
+    expect(endedCalls(run)).toMatchObject([
+      { event: "llm_call_complete", metadata: { unpriced_because: "the answer is no stream that can be watched" } },
+      { event: "llm_call_error", error: "HTTP 503", metadata: { http_status: 503 } },
+    ]);
+  });
+
+  it("hands on what a fetch throws at once as a rejection", async () => {
+    const throwing = (): never => {
+      throw new TypeError("no such scheme");
+    };
+    const run = await llmRun(async () => {
+      await expect(openaiFetch({ fetch: throwing })(url, init())).rejects.toThrow("no such scheme");
+    });
+    expect(endedCalls(run)).toMatchObject([{ event: "llm_call_error", error: "TypeError: no such scheme" }]);
   });
 
   it("passes everything on as it is outside of a run", async () => {

@@ -29,6 +29,7 @@ export interface AnswerReader {
 
 /** Longer bodies, and longer events of a stream, are not looked into; in UTF-16 units. */
 const MAX_LENGTH = 4 * 1024 * 1024;
+const TOO_LONG = "the answer was too long to look into";
 
 /** Reads a body of OpenAI's chat completions or responses, of Anthropic's messages, or of who speaks like them. */
 export function createAnswerReader(contentType: string): AnswerReader {
@@ -51,7 +52,7 @@ function createJsonReader(): AnswerReader {
       keep(decoder.decode());
       if (length > MAX_LENGTH) {
         summary.finish();
-        return { ...summary.told(), unknownBecause: "the answer was too long to look into" };
+        return { ...summary.told(), unknownBecause: TOO_LONG };
       }
       if (summary.add(parts.join(""))) summary.finish();
       return summary.told();
@@ -63,27 +64,37 @@ function createJsonReader(): AnswerReader {
 function createStreamReader(): AnswerReader {
   const summary = createSummary();
   const decoder = new TextDecoder();
-  let tooLong = false;
+  let isTooLong = false;
+  let skipped = false;
   const parser = createParser({
     maxBufferSize: MAX_LENGTH,
     onEvent: ({ data }) => summary.add(data),
     onError: ({ type }) => {
-      tooLong ||= type === "max-buffer-size-exceeded";
+      isTooLong = type === "max-buffer-size-exceeded";
     },
   });
+  const told = (): Told => {
+    const said = summary.told();
+    if (skipped && said.usage === undefined) said.unknownBecause = TOO_LONG;
+    return said;
+  };
   return {
     push(bytes) {
+      isTooLong = false;
       parser.feed(decoder.decode(bytes, { stream: true }));
+      if (!isTooLong) return;
       // What is left of the long event is no field, and goes by.
-      if (tooLong) parser.reset();
-      tooLong = false;
+      parser.reset();
+      skipped = true;
     },
     end() {
       // A CR at the very end may have been the first half of a line end.
       parser.feed("\n");
-      return summary.told();
+      // What was not looked into may have been the provider's last word.
+      if (skipped) summary.finish();
+      return told();
     },
-    told: summary.told,
+    told,
   };
 }
 

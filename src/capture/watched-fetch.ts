@@ -43,8 +43,8 @@ const MAX_LENGTH = 4 * 1024 * 1024;
 /** Wraps a fetch for the SDK of a provider. Outside of a run it is that fetch. */
 export function watchFetch(provider: Provider, options: WatchedFetchOptions): Fetch {
   const { backend, step, fetch = globalThis.fetch } = options;
-  return (input, init) => {
-    const ask = currentRun() === undefined ? undefined : readAsk(provider, input, init);
+  const watched = async (...[input, init]: Parameters<Fetch>): Promise<Response> => {
+    const ask = readAsk(provider, input, init);
     if (ask === undefined) return fetch(input, init);
     const call = openLlmCall({
       backend: backend ?? ask.backend,
@@ -53,25 +53,23 @@ export function watchFetch(provider: Provider, options: WatchedFetchOptions): Fe
       ...(ask.model === undefined ? {} : { model: ask.model }),
       ...(step === undefined ? {} : { step }),
     });
-    const sent = ask.body === undefined ? init : { ...init, body: ask.body };
-    return fetch(input, sent).then(
-      (response) => {
-        const remover = ask.body === undefined ? undefined : createUsageRemover();
-        return watchResponse(response, call, { signal: init?.signal, remover });
-      },
-      (error: unknown) => {
-        call.fail(error);
-        throw error;
-      },
-    );
+    try {
+      const response = await fetch(input, ask.body === undefined ? init : { ...init, body: ask.body });
+      const remover = ask.body === undefined ? undefined : createUsageRemover();
+      return watchResponse(response, call, { signal: init?.signal, remover });
+    } catch (error) {
+      call.fail(error);
+      throw error;
+    }
   };
+  return (input, init) => (currentRun() === undefined ? fetch(input, init) : watched(input, init));
 }
 
 function readAsk(provider: Provider, input: Parameters<Fetch>[0], init: RequestInit | undefined): Ask | undefined {
   const request = typeof input === "object" && "url" in input ? input : undefined;
   const address = request?.url ?? String(input);
   const method = init?.method ?? request?.method ?? "GET";
-  if (method.toUpperCase() !== "POST" || !URL.canParse(address)) return undefined;
+  if (String(method).toUpperCase() !== "POST" || !URL.canParse(address)) return undefined;
   const url = new URL(address);
   const path = provider.paths.find((each) => url.pathname.endsWith(each));
   if (path === undefined) return undefined;

@@ -24,17 +24,23 @@ export function watchResponse(response: Response, call: OpenLlmCall, options: Wa
     signal?.removeEventListener("abort", onAbort);
     const { failure, finished, rubbish, unknownBecause, ...said } = error === undefined ? reader.end() : reader.told();
     const outcome: LlmOutcome = said;
-    if (unknownBecause !== undefined) outcome.unpriced_because = unknownBecause;
     if (!ok) call.fail(httpError(response, failure), { ...outcome, http_status: response.status });
     else if (failure !== undefined) call.fail(failure, outcome);
     else if (rubbish) call.fail("The answer is no JSON.", outcome);
+    else if (finished && unknownBecause !== undefined) call.complete({ ...outcome, unpriced_because: unknownBecause });
     else if (finished) call.complete(outcome);
     else if (error === undefined) call.fail("The answer ended before it was complete.", outcome);
     else call.fail(error.cause, error.aborted === true ? { ...outcome, aborted: true } : outcome);
   };
   const onAbort = (): void => end({ cause: signal?.reason, aborted: true });
 
-  if (!(body instanceof ReadableStream)) {
+  if (body !== null && !(body instanceof ReadableStream)) {
+    // Another library's: it can be read once, by the caller.
+    if (ok) call.complete({ unpriced_because: "the answer is no stream that can be watched" });
+    else call.fail(httpError(response, undefined), { http_status: response.status });
+    return response;
+  }
+  if (body === null) {
     end();
     return response;
   }

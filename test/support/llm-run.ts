@@ -9,14 +9,21 @@ import type { LogEntry, PollAnswer } from "../../src/protocol.js";
 import type { Run } from "../../src/run.js";
 import { memoryStore } from "../../src/store/memory.js";
 
-/** Dollars for a million tokens of gpt-5-mini: 0.25 in, 0.025 in from the cache, 2 out. Nothing else has a price. */
-const price: PriceFn = ({ model, usage: { inputTokens = 0, cachedTokens = 0, outputTokens = 0 } }) =>
-  model.startsWith("gpt-5-mini")
-    ? {
-        costUsd: ((inputTokens - cachedTokens) * 250 + cachedTokens * 25 + outputTokens * 2000) / 1e9,
-        model: "gpt-5-mini",
-      }
-    : null;
+/** Dollars for a million tokens. Nothing else has a price. */
+const PRICES = {
+  "gpt-5-mini": { input: 0.25, cached: 0.025, written: 0.25, output: 2 },
+  "claude-haiku-4-5": { input: 1, cached: 0.1, written: 1.25, output: 5 },
+};
+
+const price: PriceFn = ({ model, usage }) => {
+  const known = Object.entries(PRICES).find(([name]) => model.startsWith(name));
+  if (known === undefined) return null;
+  const [name, { input, cached, written, output }] = known;
+  const { inputTokens = 0, cachedTokens = 0, cacheWriteTokens = 0, outputTokens = 0 } = usage;
+  const plain = inputTokens - cachedTokens - cacheWriteTokens;
+  const millions = plain * input + cachedTokens * cached + cacheWriteTokens * written + outputTokens * output;
+  return { costUsd: millions / 1e6, model: name };
+};
 
 /** Runs `work` as an operation, and resolves to its run as it is read over HTTP. */
 export async function llmRun(work: (run: Run) => unknown): Promise<PollAnswer> {
@@ -40,4 +47,9 @@ export function callsIn({ logs }: PollAnswer): Record<string, unknown>[] {
     const { index, timestamp, source, message, job_id, level, duration_ms, traceback, metadata, ...call } = entry;
     return Object.keys(metadata).length === 0 ? call : { ...call, metadata };
   });
+}
+
+/** The ends of the calls in a run. */
+export function endedCalls({ logs }: PollAnswer): LogEntry[] {
+  return logs.filter(({ event }) => event === "llm_call_complete" || event === "llm_call_error");
 }
