@@ -1,6 +1,7 @@
 import Anthropic from "@anthropic-ai/sdk";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { anthropicFetch } from "../src/capture/anthropic.js";
+import { genaiPrices } from "../src/capture/genai-prices.js";
 import { endedCalls, llmRun } from "./support/llm-run.js";
 import { type LlmRequest, type ProviderAnswer, startLlmServer } from "./support/llm-server.js";
 
@@ -45,11 +46,16 @@ describe("the fetch for Anthropic's SDK", () => {
       expect(streamed.usage).toMatchObject(whole.usage);
     });
     expect(endedCalls(run)).toMatchObject([told, told]);
-    expect(run.backend_stats.backends).toEqual({
+    expect(run.backend_stats.backends).toMatchObject({
       anthropic: { calls: 2, errors: 0, cost_usd: 0.009_472_8, unpriced_calls: 0 },
     });
     expect(server.asked[0]?.text).toBe(JSON.stringify(params));
     expect(server.asked[1]?.text).toBe(JSON.stringify({ ...params, stream: true }));
+  });
+
+  it("takes the prices of a table of many providers", async () => {
+    const run = await llmRun(() => client().messages.stream(params).finalMessage(), genaiPrices());
+    expect(endedCalls(run)).toMatchObject([{ ...told, cost_model: "claude-haiku-4-5" }]);
   });
 
   it("merges what the first event of a stream says with what the last one says", async () => {
@@ -70,7 +76,7 @@ describe("the fetch for Anthropic's SDK", () => {
     expect(endedCalls(run)).toMatchObject([
       { event: "llm_call_error", error: "Overloaded", input_tokens: 8204, output_tokens: 1, cost_usd: 0.003_191_4 },
     ]);
-    expect(run.backend_stats.total).toEqual({ calls: 1, errors: 1, cost_usd: 0.003_191_4, unpriced_calls: 0 });
+    expect(run.backend_stats.total).toMatchObject({ calls: 1, errors: 1, cost_usd: 0.003_191_4, unpriced_calls: 0 });
   });
 
   it("tells a stream that is aborted with the tokens that are known by then", async () => {

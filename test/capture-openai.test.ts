@@ -1,5 +1,6 @@
 import OpenAI from "openai";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { genaiPrices } from "../src/capture/genai-prices.js";
 import { openaiFetch } from "../src/capture/openai.js";
 import { endedCalls, llmRun } from "./support/llm-run.js";
 import { type LlmRequest, type ProviderAnswer, startLlmServer } from "./support/llm-server.js";
@@ -52,10 +53,15 @@ describe("the fetch for OpenAI's SDK", () => {
     });
     expect(run.logs[0]).toMatchObject({ event: "llm_call_start", backend: "openai", model: "gpt-5-mini" });
     expect(endedCalls(run)).toMatchObject([{ ...chatCall, step_name: "grader" }]);
-    expect(run.backend_stats.backends).toEqual({
+    expect(run.backend_stats.backends).toMatchObject({
       openai: { calls: 1, errors: 0, cost_usd: CHAT_COST, unpriced_calls: 0 },
     });
     expect(server.asked[0]?.text).toBe(JSON.stringify(params));
+  });
+
+  it("takes the prices of a table of many providers", async () => {
+    const run = await llmRun(() => client().chat.completions.create(params), genaiPrices());
+    expect(endedCalls(run)).toMatchObject([{ ...chatCall, cost_model: "gpt-5-mini" }]);
   });
 
   it("asks OpenAI for the usage of a chat stream, and hands on what the caller would have got", async () => {
@@ -99,7 +105,7 @@ describe("the fetch for OpenAI's SDK", () => {
       },
       chatCall,
     ]);
-    expect(run.backend_stats.total).toEqual({ calls: 2, errors: 0, cost_usd: CHAT_COST, unpriced_calls: 1 });
+    expect(run.backend_stats.total).toMatchObject({ calls: 2, errors: 0, cost_usd: CHAT_COST, unpriced_calls: 1 });
   });
 
   it("tells responses, streamed and not, and what became of one that failed", async () => {
@@ -118,7 +124,7 @@ describe("the fetch for OpenAI's SDK", () => {
       { event: "llm_call_complete", ...told, reasoning_tokens: 256 },
       { event: "llm_call_error", error: "The model had an error while it answered." },
     ]);
-    expect(run.backend_stats.total).toEqual({ calls: 3, errors: 1, cost_usd: 0.001_969_2, unpriced_calls: 1 });
+    expect(run.backend_stats.total).toMatchObject({ calls: 3, errors: 1, cost_usd: 0.001_969_2, unpriced_calls: 1 });
   });
 
   it("takes OpenRouter by its host, and its word for the cost", async () => {
@@ -162,7 +168,7 @@ describe("the fetch for OpenAI's SDK", () => {
       { event: "llm_call_error", error: "HTTP 429: Too Many Requests" },
       { event: "llm_call_error", error: expect.stringMatching(/^HTTP 429: Rate limit reached for gpt-5-mini/) },
     ]);
-    expect(run.backend_stats.backends).toEqual({
+    expect(run.backend_stats.backends).toMatchObject({
       writer: { calls: 3, errors: 3, cost_usd: 0, unpriced_calls: 3 },
     });
   });
@@ -259,7 +265,7 @@ describe("the fetch for OpenAI's SDK", () => {
     expect(endedCalls(run).map((call) => [call.input_tokens, call.cost_usd])).toEqual(
       Array.from({ length: 4 }, () => [undefined, undefined]),
     );
-    expect(run.backend_stats.total).toEqual({ calls: 4, errors: 0, cost_usd: 0, unpriced_calls: 4 });
+    expect(run.backend_stats.total).toMatchObject({ calls: 4, errors: 0, cost_usd: 0, unpriced_calls: 4 });
   });
 
   it("tells embeddings, and nothing of requests that are no calls of a model, or are made outside of a run", async () => {
@@ -287,7 +293,7 @@ describe("the fetch for OpenAI's SDK", () => {
     const ask = (): Promise<unknown> => Promise.all([1, 2, 3].map(() => openai.chat.completions.create(params)));
     const runs = await Promise.all([1, 2, 3].map(() => llmRun(ask)));
     for (const run of runs) {
-      expect(run.backend_stats.total).toEqual({ calls: 3, errors: 0, cost_usd: 0.002_008_5, unpriced_calls: 0 });
+      expect(run.backend_stats.total).toMatchObject({ calls: 3, errors: 0, cost_usd: 0.002_008_5, unpriced_calls: 0 });
     }
   });
 });

@@ -15,7 +15,8 @@ const PRICES = {
   "claude-haiku-4-5": { input: 1, cached: 0.1, written: 1.25, output: 5 },
 };
 
-const price: PriceFn = ({ model, usage }) => {
+/** A table of these two. */
+export const testPrice: PriceFn = ({ model, usage }) => {
   const known = Object.entries(PRICES).find(([name]) => model.startsWith(name));
   if (known === undefined) return null;
   const [name, { input, cached, written, output }] = known;
@@ -26,7 +27,7 @@ const price: PriceFn = ({ model, usage }) => {
 };
 
 /** Runs `work` as an operation, and resolves to its run as it is read over HTTP. */
-export async function llmRun(work: (run: Run) => unknown): Promise<PollAnswer> {
+export async function llmRun(work: (run: Run) => unknown, price: PriceFn = testPrice): Promise<PollAnswer> {
   const livetail = createLivetail({ store: memoryStore(), price, onError: () => {} });
   const server = createServer(createNodeHandler(livetail));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
