@@ -2,8 +2,9 @@
  * Which endpoints of a service are slow, and which of them anybody can watch: every route's durations, how many of its
  * requests had a run, and what these runs told.
  */
+
+import { sumTotals } from "./backend-stats.js";
 import { type Clock, systemClock } from "./clock.js";
-import { sumTotals } from "./cost.js";
 import { Durations } from "./durations.js";
 import { parseLayers } from "./layers.js";
 import { parseLine } from "./line.js";
