@@ -184,7 +184,11 @@ module.exports = {
     onlyIn("only-capture-knows-price-tables", ["^src/capture/"], "(^|/)@pydantic/genai-prices(/|$)"),
     onlyIn("only-capture-knows-other-loggers", ["^src/capture/"], "(^|/)(pino|winston|winston-transport|debug)(/|$)"),
     onlyIn("only-schema-knows-zod", ["^src/schema\\.ts$"], "(^|/)zod(/|$)"),
-    onlyIn("only-the-sse-transport-knows-the-parser", ["^src/client/sse\\.ts$"], "(^|/)eventsource-parser(/|$)"),
+    onlyIn(
+      "only-readers-of-streams-know-the-parser",
+      ["^src/client/sse\\.ts$", "^src/capture/answer-reader\\.ts$"],
+      "(^|/)eventsource-parser(/|$)",
+    ),
     {
       name: "src-stands-alone",
       severity: "error",
