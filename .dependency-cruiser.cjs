@@ -19,6 +19,7 @@ const stations = {
       "json",
       "layers",
       "line",
+      "line-rules",
       "llm-usage",
       "price",
       "random-id",

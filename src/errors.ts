@@ -25,6 +25,8 @@ export const ERRORS = {
   INVALID_OPTION: [0, "An option is not valid."],
   BUDGET_EXCEEDED: [0, "The run has cost as much as it may."],
   COST_UNKNOWN: [0, "What a call costs is not known."],
+  INVALID_EVENT: [0, "An event is not what its schema says; it is logged as it is."],
+  RULE_FAILED: [0, "A rule for lines threw; the line is logged as it is."],
   CLOSED: [0, "This livetail is closed."],
 } as const satisfies Record<string, readonly [number, string]>;
 

@@ -8,9 +8,10 @@ import { createTotals, type Totals } from "./cost.js";
 import type { Deadlines } from "./deadlines.js";
 import { LivetailError } from "./errors.js";
 import { type LayerChange, layerEvent, toLayerStatus } from "./layers.js";
+import type { LineRules } from "./line-rules.js";
 import { type LlmReport, llm } from "./llm.js";
 import type { LlmCallInfo } from "./llm-call.js";
-import { StructuredLogger } from "./logger.js";
+import { type OpenEvents, StructuredLogger } from "./logger.js";
 import type { LeaseHolder, Owner } from "./owner.js";
 import { plainText } from "./plain-text.js";
 import type { Pricing } from "./price.js";
@@ -34,6 +35,8 @@ export type LayerMetadata = Record<string, unknown> & { current?: number; total?
 export interface RunHost extends WriterHost {
   readonly clock: Clock;
   readonly owner: Owner;
+  /** What a user wants done with lines; null for nothing. */
+  readonly rules: LineRules | null;
   /** No other process can reach the store. */
   readonly local: boolean;
   /** How long `complete()`, `fail()` and `release()` wait for the store. */
@@ -47,14 +50,14 @@ export interface RunHost extends WriterHost {
 }
 
 /** One handle of one run: the producer of its lines. */
-export class Handle implements CurrentRun, LogSink, WriterEvents {
+export class Handle<Events extends object = OpenEvents> implements CurrentRun, LogSink, WriterEvents {
   readonly id: string;
   protected readonly host: RunHost;
   protected readonly totals: Totals = createTotals();
   protected readonly writer: Writer;
   protected readonly level: LogLevel;
   protected readonly jobId: string;
-  #logger: StructuredLogger | null = null;
+  #logger: StructuredLogger<Events> | null = null;
   #calls: CallSink | null = null;
   #controller: AbortController | null = null;
   /** A private key is printed in lines. */
@@ -80,11 +83,12 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
   }
 
   /** Events as methods, bound to this run. */
-  get logger(): StructuredLogger {
-    this.#logger ??= new StructuredLogger({
+  get logger(): StructuredLogger<Events> {
+    this.#logger ??= new StructuredLogger<Events>({
       sink: this,
       encoder: this.host.encoder,
       level: this.level,
+      ...(this.host.rules === null ? {} : { rules: this.host.rules }),
       ...(this.jobId === "" ? {} : { jobId: this.jobId }),
     });
     return this.#logger;
@@ -136,12 +140,13 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
 
   /** Logs a line: text, an object with the fields of a structured line, or an Error. Never throws, never waits. */
   log(value: unknown, metadata?: Record<string, unknown>): void {
-    const { encoder } = this.host;
-    const text = encoder.message(value, metadata);
+    const { encoder, rules } = this.host;
+    const line = rules === null ? value : rules.value(value);
+    const text = encoder.message(line, metadata);
     const { toldOfCall } = encoder;
     this.writer.push(text);
     // After the line: what is logged because of its cost stands behind it.
-    if (toldOfCall) this.#countLine(value, metadata);
+    if (toldOfCall) this.#countLine(line, metadata);
   }
 
   /** Counts the cost that an entry of the line will show: the value's own, else the metadata's. */
@@ -161,15 +166,21 @@ export class Handle implements CurrentRun, LogSink, WriterEvents {
    * `layer_start`, `layer_complete`, `layer_error` or `layer_skip` sets the layer, too.
    */
   logOutput(line: string, stream?: "stdout" | "stderr"): void {
-    const { encoder } = this.host;
+    const { encoder, rules } = this.host;
     const printed = typeof line === "string" ? line : encoder.words(line, MAX_MESSAGE_LENGTH);
     const from = stream ?? "unknown";
     this.#keyWatches[from] ??= encoder.keyWatch();
     const text = this.#keyWatches[from](printed) ? HIDDEN : printed;
     const read: { fields?: Record<string, unknown> } = {};
-    const made = encoder.text(text, stream, (fields) => {
+    let made = encoder.text(text, stream, (fields) => {
+      rules?.amend(fields);
       read.fields = fields;
     });
+    const parsed = rules === null || read.fields !== undefined ? undefined : rules.parse(text);
+    if (parsed !== undefined) {
+      made = encoder.message(stream === undefined ? parsed : { ...parsed, stream });
+      read.fields = parsed;
+    }
     this.writer.push(made);
     if (read.fields === undefined) return;
     // After its line, as a logger does it.

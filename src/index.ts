@@ -19,6 +19,7 @@ export { createFetchHandler } from "./fetch.js";
 export type { Handle, LayerMetadata } from "./handle.js";
 export type { Handler } from "./handler.js";
 export { parseLine } from "./line.js";
+export type { EventRule, EventRules, LineParser, StandardSchema } from "./line-rules.js";
 export {
   cancelRun,
   configureLivetail,
@@ -41,7 +42,13 @@ export type { LivetailOptions } from "./livetail-options.js";
 export { type LlmReport, llm } from "./llm.js";
 export { type LlmCallInfo, type LlmOutcome, type OpenLlmCall, openLlmCall } from "./llm-call.js";
 export { type LlmAnswer, type LlmUsage, usageOf } from "./llm-usage.js";
-export { type EventFields, type LlmCall, StructuredLogger, type StructuredLoggerOptions } from "./logger.js";
+export {
+  type EventFields,
+  type LlmCall,
+  type OpenEvents,
+  StructuredLogger,
+  type StructuredLoggerOptions,
+} from "./logger.js";
 export type { Price, PricedCall, PriceFn } from "./price.js";
 export type * from "./protocol.js";
 export type { EndOutcome, Run, RunOptions } from "./run.js";

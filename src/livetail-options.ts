@@ -6,13 +6,17 @@ import { checkBudget } from "./budget.js";
 import type { Clock } from "./clock.js";
 import { CLOSE_SIGNALS, type CloseSignal } from "./close-on-signals.js";
 import { LivetailError } from "./errors.js";
+import type { EventRules, LineParser } from "./line-rules.js";
+import type { OpenEvents } from "./logger.js";
 import type { PriceFn } from "./price.js";
 import type { LogLevel } from "./protocol.js";
 import type { RedisInput } from "./store/redis.js";
 import type { LogStore, StoreLimits } from "./store.js";
 
 /** What `createLivetail` takes. Everything is optional. */
-export interface LivetailOptions extends Partial<StoreLimits>, Partial<BacklogLimits> {
+export interface LivetailOptions<Rules extends object = OpenEvents>
+  extends Partial<StoreLimits>,
+    Partial<BacklogLimits> {
   /**
    * An ioredis client, Cluster, URL or options: livetail opens connections of its own. Default: the environment's
    * `REDIS_URL`, else an embedded store that serves this process only.
@@ -42,6 +46,18 @@ export interface LivetailOptions extends Partial<StoreLimits>, Partial<BacklogLi
    * `false`: words are stored as they are. Default: none of your own.
    */
   redactPatterns?: readonly RegExp[] | false;
+  /**
+   * What is to be known of events of your own: a schema (of any validator that speaks https://standardschema.dev) and a
+   * readable message, applied where a line is written by this livetail: by `run.logger`, `run.log` or a capture. An
+   * event that is not what its schema says is logged all the same, with `invalid` under its metadata, and told to
+   * `onError` once (`INVALID_EVENT`).
+   */
+  events?: EventRules<Rules>;
+  /**
+   * Read lines of text that are no JSON, in turn until one knows it, once for each line, where it is written: their
+   * cost counts, their layers are set. One that throws is told to `onError` once (`RULE_FAILED`).
+   */
+  parsers?: readonly LineParser[];
   /** Lines of loggers below this level are not made. Default `debug`. */
   level?: LogLevel;
   /** What calls of models cost that nobody named the cost of. Default: they are unpriced. */

@@ -15,7 +15,9 @@ import { Deadlines } from "./deadlines.js";
 import { LivetailError } from "./errors.js";
 import { type Handle, JoinedRun, joinKey, type LayerMetadata, MAX_NAME_LENGTH, type RunHost } from "./handle.js";
 import { createHandler, type Handler } from "./handler.js";
+import { createLineRules } from "./line-rules.js";
 import { checkOptions, type LivetailOptions, pick } from "./livetail-options.js";
+import type { OpenEvents } from "./logger.js";
 import { tellRequest } from "./measured-request.js";
 import { Outage } from "./outage.js";
 import { Owner } from "./owner.js";
@@ -40,8 +42,8 @@ export type LogCallback = (message: unknown, metadata?: Record<string, unknown>)
 /** A layer callback; `metadata.current` and `metadata.total` are the layer's progress. Never throws. */
 export type LayerCallback = (layer: string, status: LayerStatus, message?: string, metadata?: LayerMetadata) => void;
 
-/** Everything of one process. */
-export interface Livetail {
+/** Everything of one process. `Events` is what the loggers of its runs take; see `createLivetail`. */
+export interface Livetail<Events extends object = OpenEvents> {
   readonly store: LogStore;
   readonly reader: Reader;
   /** The routes of protocol §7, for the adapters. */
@@ -53,7 +55,7 @@ export interface Livetail {
    * is none, `INVALID_OPTION` for a budget that is none and `CLOSED` after `close()`; whatever the store says comes by
    * `run.ready` and `onError`.
    */
-  createOperationRun(subjectId: string, operation: string, options?: RunOptions): Run;
+  createOperationRun(subjectId: string, operation: string, options?: RunOptions): Run<Events>;
   /** A function that logs to a run, or to the run of an id or of `run.env`, which it joins if it lives elsewhere. */
   createLogCallback(runOrId: Handle | string): LogCallback;
   /** A function that sets layers of a run, or of the run of an id. */
@@ -62,11 +64,16 @@ export interface Livetail {
   runOperation<T>(
     subjectId: string,
     operation: string,
-    fn: (run: Run) => T | Promise<T>,
+    fn: (run: Run<Events>) => T | Promise<T>,
     options?: RunOptions,
   ): Promise<T>;
   /** Like `runOperation`, in the background; returns the run at once. What `fn` throws fails the run. */
-  startOperation(subjectId: string, operation: string, fn: (run: Run) => unknown, options?: RunOptions): Run;
+  startOperation(
+    subjectId: string,
+    operation: string,
+    fn: (run: Run<Events>) => unknown,
+    options?: RunOptions,
+  ): Run<Events>;
   /**
    * Joins the run that this child process or worker thread was started for, and makes it the current one of all code
    * here that runs in no other: `currentRun()`, loggers and captures find it. `ref` is what `run.env` says (default: of
@@ -75,7 +82,7 @@ export interface Livetail {
    * cannot be reached, because it or this livetail is kept in memory: print, and let the parent capture that. Throws
    * `INVALID_RUN_ID` and `CLOSED`.
    */
-  joinRun(ref?: string): Handle | undefined;
+  joinRun(ref?: string): Handle<Events> | undefined;
   /** The id of the newest run of a subject (of `operation`, if given); null for none. Rejects with `STORE_UNAVAILABLE`. */
   latestRun(subjectId: string, operation?: string): Promise<string | null>;
   /** Who executes a run, and whether that process lives; null for an unknown run. Rejects with `STORE_UNAVAILABLE`. */
@@ -132,8 +139,20 @@ function openStore(options: LivetailOptions, onWarning: (error: LivetailError) =
   });
 }
 
-/** Creates a livetail. Throws `INVALID_OPTION`; never because a server cannot be reached. Close it with `close()`. */
-export function createLivetail(options: LivetailOptions = {}): Livetail {
+/**
+ * Creates a livetail. Throws `INVALID_OPTION`; never because a server cannot be reached. Close it with `close()`.
+ *
+ * The loggers of its runs take any event; the fields of those that have a schema in `options.events` are checked by the
+ * compiler. `createLivetail<Events>()`, with a map of events to their fields, makes them take these and no others.
+ */
+export function createLivetail<Events extends object = OpenEvents, Rules extends object = Events>(
+  options: LivetailOptions<Rules> = {},
+): Livetail<Events & Rules> {
+  // What the loggers take is the compiler's business alone.
+  return wire(options as LivetailOptions) as unknown as Livetail<Events & Rules>;
+}
+
+function wire(options: LivetailOptions): Livetail {
   checkOptions(options);
   const clock = options.clock ?? systemClock;
   const onError = options.onError ?? reportToStderr;
@@ -165,12 +184,14 @@ export function createLivetail(options: LivetailOptions = {}): Livetail {
   let closed = false;
   let disposed = false;
 
+  const ruled = options.events !== undefined || options.parsers !== undefined;
   const host: RunHost = {
     store,
     encoder,
     backlog,
     clock,
     owner,
+    rules: ruled ? createLineRules(options.events ?? {}, options.parsers ?? [], report) : null,
     local: isMemoryStore(store),
     maxLines: options.maxLines ?? STORE_LIMITS.maxLines,
     maxBufferBytes: options.maxBufferBytes ?? STORE_LIMITS.maxBufferBytes,

@@ -4,11 +4,18 @@
  */
 import { currentRun, type LogSink } from "./context.js";
 import { errorText, isError, kindOf } from "./json.js";
+import type { LineRules } from "./line-rules.js";
 import type { CostSource, LayerStatus, LogLevel } from "./protocol.js";
 import { createLineEncoder, type LineEncoder } from "./serialize.js";
 
 /** Fields that go along with an event. Those of protocol §9 may be written in snake_case or camelCase. */
 export type EventFields = Record<string, unknown>;
+
+/** Every event, with any fields: what a logger takes unless it is told more. */
+export type OpenEvents = Record<string, EventFields>;
+
+/** The fields of an event; they may be left out where none is required. */
+type FieldsOf<Fields> = Record<never, never> extends Fields ? [fields?: Fields] : [fields: Fields];
 
 /** What is known of a call of a model. Everything may also be written in snake_case; other fields go along. */
 export interface LlmCall extends EventFields {
@@ -42,26 +49,34 @@ export interface StructuredLoggerOptions {
   bindings?: EventFields;
   /** Default: an encoder with the protocol's cap and list of secrets. */
   encoder?: LineEncoder;
+  /** What is added to an event's fields. Default: nothing. */
+  rules?: Pick<LineRules, "event">;
   /** Where lines go without a run, each with a newline. Default `process.stdout`, so that a parent process can capture them. */
   out?: { write(text: string): unknown };
 }
 
-type Log = (event: string, metadata?: EventFields) => void;
+/** Logs an event. A method, so that a logger of known events may be handed to whoever takes one of any. */
+type Log<Events> = {
+  log<Name extends keyof Events & string>(event: Name, ...fields: FieldsOf<Events[Name]>): void;
+}["log"];
 
 const RANK: Record<LogLevel, number> = { debug: 10, info: 20, warn: 30, error: 40 };
 
-const ignore: Log = () => {};
+const ignore = (): void => {};
 
-/** Logs events of a run. No method throws, whatever it is handed and wherever the line goes; none waits. */
-export class StructuredLogger {
+/**
+ * Logs events of a run. No method throws, whatever it is handed and wherever the line goes; none waits. `Events` maps
+ * events to their fields: `debug`, `info`, `warn` and `error` then take these and no others.
+ */
+export class StructuredLogger<Events extends object = OpenEvents> {
   /** Logs an event of your own at level `debug`, with fields. */
-  readonly debug: Log;
+  readonly debug: Log<Events>;
   /** Logs an event of your own at level `info`, with fields: `info("job_scored", { job_id, score })`. */
-  readonly info: Log;
+  readonly info: Log<Events>;
   /** Logs an event of your own at level `warn`, with fields. */
-  readonly warn: Log;
+  readonly warn: Log<Events>;
   /** Logs an event of your own at level `error`, with fields; an Error under `error` becomes `error` and `traceback`. */
-  readonly error: Log;
+  readonly error: Log<Events>;
 
   readonly #options: StructuredLoggerOptions;
   readonly #given: LogSink | undefined;
@@ -94,9 +109,9 @@ export class StructuredLogger {
   }
 
   /** A logger whose lines carry these fields as well, serialised once. */
-  child(bindings: EventFields): StructuredLogger {
+  child(bindings: EventFields): StructuredLogger<Events> {
     const { jobId: _, ...options } = this.#options;
-    return new StructuredLogger({
+    return new StructuredLogger<Events>({
       ...options,
       encoder: this.#encoder,
       bindings: { ...this.#bindings, ...copy(bindings) },
@@ -105,71 +120,71 @@ export class StructuredLogger {
 
   /** The whole operation begins. */
   pipelineStart(metadata?: EventFields): void {
-    this.info("pipeline_start", metadata);
+    this.#open.info("pipeline_start", metadata);
   }
 
   /** The whole operation is done. */
   pipelineComplete(metadata?: EventFields): void {
-    this.info("pipeline_complete", metadata);
+    this.#open.info("pipeline_complete", metadata);
   }
 
   /** The whole operation failed. `error` is anything that was thrown. */
   pipelineError(error: unknown, metadata?: EventFields): void {
-    this.error("pipeline_error", join({ error: asError(error) }, metadata));
+    this.#open.error("pipeline_error", join({ error: asError(error) }, metadata));
   }
 
   /** A layer begins; it is `running`. */
   layerStart(layer: string, metadata?: EventFields): void {
-    this.info("layer_start", join({ layer }, metadata));
+    this.#open.info("layer_start", join({ layer }, metadata));
     this.#layer(layer, "running", undefined, metadata);
   }
 
   /** A layer is done; it is `success`. */
   layerComplete(layer: string, metadata?: EventFields): void {
-    this.info("layer_complete", join({ layer }, metadata));
+    this.#open.info("layer_complete", join({ layer }, metadata));
     this.#layer(layer, "success", undefined, metadata);
   }
 
   /** A layer failed; it is `failed`, with the error's text as its message. */
   layerError(layer: string, error: unknown, metadata?: EventFields): void {
-    this.error("layer_error", join({ layer, error: asError(error) }, metadata));
+    this.#open.error("layer_error", join({ layer, error: asError(error) }, metadata));
     this.#layer(layer, "failed", errorText(error), metadata);
   }
 
   /** A layer is left out; it is `skipped`, with the reason as its message. */
   layerSkip(layer: string, reason?: string, metadata?: EventFields): void {
-    this.info("layer_skip", join(reason === undefined ? { layer } : { layer, reason }, metadata));
+    this.#open.info("layer_skip", join(reason === undefined ? { layer } : { layer, reason }, metadata));
     this.#layer(layer, "skipped", reason, metadata);
   }
 
   /** A phase of a layer begins. */
   phaseStart(phase: string, metadata?: EventFields): void {
-    this.info("phase_start", join({ phase }, metadata));
+    this.#open.info("phase_start", join({ phase }, metadata));
   }
 
   /** A phase of a layer is done. */
   phaseComplete(phase: string, metadata?: EventFields): void {
-    this.info("phase_complete", join({ phase }, metadata));
+    this.#open.info("phase_complete", join({ phase }, metadata));
   }
 
   /** A phase of a layer failed. */
   phaseError(phase: string, error: unknown, metadata?: EventFields): void {
-    this.error("phase_error", join({ phase, error: asError(error) }, metadata));
+    this.#open.error("phase_error", join({ phase, error: asError(error) }, metadata));
   }
 
   /** A part of a phase begins. */
   subphaseStart(subphase: string, metadata?: EventFields): void {
-    this.info("subphase_start", join({ subphase }, metadata));
+    this.#open.info("subphase_start", join({ subphase }, metadata));
   }
 
   /** A part of a phase is done. */
   subphaseComplete(subphase: string, metadata?: EventFields): void {
-    this.info("subphase_complete", join({ subphase }, metadata));
+    this.#open.info("subphase_complete", join({ subphase }, metadata));
   }
 
   /** A part of a phase failed. */
   subphaseError(subphase: string, error: unknown, metadata?: EventFields): void {
-    this.error("subphase_error", join({ subphase, error: asError(error) }, metadata));
+    this.#open.error("subphase_error", join({ subphase, error: asError(error) }, metadata));
   }
 
   /** A call of a model begins; nothing is counted yet. */
@@ -194,19 +209,29 @@ export class StructuredLogger {
 
   /** A choice was made. */
   decisionPoint(decision: string, metadata?: EventFields): void {
-    this.info("decision_point", join({ decision }, metadata));
+    this.#open.info("decision_point", join({ decision }, metadata));
   }
 
   /** Something was checked; what did not pass is a warning. */
   validationResult(validation: string, passed: boolean, metadata?: EventFields): void {
     const fields = join({ validation, passed }, metadata);
-    if (passed) this.info("validation_result", fields);
-    else this.warn("validation_result", fields);
+    if (passed) this.#open.info("validation_result", fields);
+    else this.#open.warn("validation_result", fields);
   }
 
-  #at(level: LogLevel): Log {
+  /** The vocabulary is there whatever a user's own events are. */
+  get #open(): StructuredLogger {
+    return this as unknown as StructuredLogger;
+  }
+
+  #at(level: LogLevel): Log<Events> {
     if (RANK[level] < this.#rank) return ignore;
-    return (event, metadata) => this.#log(level, event, metadata);
+    const { rules } = this.#options;
+    if (rules !== undefined) {
+      return ((event: string, fields?: EventFields) =>
+        this.#log(level, event, rules.event(event, fields))) as Log<Events>;
+    }
+    return ((event: string, fields?: EventFields) => this.#log(level, event, fields)) as Log<Events>;
   }
 
   #log(level: LogLevel, event: string, fields: EventFields | undefined): void {

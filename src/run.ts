@@ -6,6 +6,7 @@ import { Budget } from "./budget.js";
 import { LivetailError } from "./errors.js";
 import { Handle, type LayerMetadata, MAX_MESSAGE_LENGTH, MAX_NAME_LENGTH, type RunHost } from "./handle.js";
 import { errorMessage, isError, readMember } from "./json.js";
+import type { OpenEvents } from "./logger.js";
 import type { LeaseHolder } from "./owner.js";
 import { plainText } from "./plain-text.js";
 import { isTerminal, type LayerStatus, type LogLevel, type RunStatus, type TerminalStatus } from "./protocol.js";
@@ -52,7 +53,7 @@ export interface RunOptions {
 }
 
 /** The handle that owns a run. */
-export class Run extends Handle implements LeaseHolder {
+export class Run<Events extends object = OpenEvents> extends Handle<Events> implements LeaseHolder {
   readonly subjectId: string;
   readonly operation: string;
   /**

@@ -162,9 +162,9 @@ export const guarantees: readonly Guarantee[] = [
     mutation: {
       file: "src/handle.ts",
       name: "a log call sets a timer",
-      find: "  log(value: unknown, metadata?: Record<string, unknown>): void {\n    const { encoder }",
+      find: "  log(value: unknown, metadata?: Record<string, unknown>): void {\n    const { encoder, rules }",
       replace:
-        "  log(value: unknown, metadata?: Record<string, unknown>): void {\n    clearTimeout(setTimeout(() => {}, 1000));\n    const { encoder }",
+        "  log(value: unknown, metadata?: Record<string, unknown>): void {\n    clearTimeout(setTimeout(() => {}, 1000));\n    const { encoder, rules }",
     },
   },
   {
