@@ -6,8 +6,8 @@ import { checkBudget } from "./budget.js";
 import type { Clock } from "./clock.js";
 import { CLOSE_SIGNALS, type CloseSignal } from "./close-on-signals.js";
 import { LivetailError } from "./errors.js";
-import type { EventRules, LineParser } from "./line-rules.js";
-import type { OpenEvents } from "./logger.js";
+import type { EventRule, EventRules, LineParser } from "./line-rules.js";
+import type { EventFields, OpenEvents } from "./logger.js";
 import type { PriceFn } from "./price.js";
 import type { LogLevel } from "./protocol.js";
 import type { RedisInput } from "./store/redis.js";
@@ -148,7 +148,21 @@ export function checkOptions(options: LivetailOptions): void {
   if (!Array.isArray(patterns) || !patterns.every((pattern) => types.isRegExp(pattern))) {
     throw new LivetailError("INVALID_OPTION", "The option redactPatterns takes regular expressions, or false.");
   }
+  for (const [event, rule] of Object.entries(options.events ?? {})) {
+    if (isRule(rule)) continue;
+    throw new LivetailError("INVALID_OPTION", `The option events has no rule for ${JSON.stringify(event)}.`);
+  }
+  if (options.parsers?.every((parser) => typeof parser === "function") === false) {
+    throw new LivetailError("INVALID_OPTION", "The option parsers takes functions.");
+  }
   if (options.redis !== undefined && options.store !== undefined) {
     throw new LivetailError("INVALID_OPTION", "Only one of the options redis and store can be given.");
   }
+}
+
+function isRule(rule: EventRule<EventFields> | null | undefined): boolean {
+  if (typeof rule !== "object" || rule === null) return false;
+  const { message, schema } = rule;
+  const checks = schema === undefined || typeof schema?.["~standard"]?.validate === "function";
+  return checks && (message === undefined || typeof message === "function");
 }

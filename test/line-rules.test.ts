@@ -222,3 +222,13 @@ describe("a parser", () => {
     expect(heard).toEqual(["RULE_FAILED The parser 0: it threw."]);
   });
 });
+
+it.each([
+  { parsers: ["^EVT"] },
+  { events: { x: null } },
+  { events: { x: "text" } },
+  { events: { x: { schema: { parse: () => {} } } } },
+  { events: { x: { message: "text" } } },
+])("says of %j that it is no option", (options) => {
+  expect(() => createLivetail(options as never)).toThrow(expect.objectContaining({ code: "INVALID_OPTION" }));
+});
