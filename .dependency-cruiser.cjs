@@ -91,7 +91,7 @@ const mayImport = {
   reading: ["seam", "values", "contract"],
   serving: ["reading", "seam", "values", "contract"],
   // An adapter that is handed no livetail serves the default one.
-  adapters: ["operations", "wiring", "serving", "writing", "contract"],
+  adapters: ["operations", "wiring", "serving", "writing", "seam", "contract"],
   operations: ["wiring", "serving", "writing", "values", "contract"],
   wiring: ["serving", "reading", "writing", "stores", "seam", "values", "contract"],
   index: ["operations", "wiring", "serving", "reading", "writing", "stores", "seam", "values", "contract"],
