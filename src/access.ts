@@ -34,6 +34,14 @@ export interface AccessOptions {
   onError: (error: LivetailError) => void;
 }
 
+/** What nobody may do without `authorize`. */
+const DEEDS = {
+  list: "list runs",
+  cancel: "cancel runs",
+  delete: "delete runs",
+  coverage: "see what can be watched",
+} as const;
+
 /** An id of livetail's own making: its random part has 120 bits or more, so that knowing it is a permission to read. */
 const UNGUESSABLE = /^op_[A-Za-z0-9._-]+_[a-z0-9]{24,}$/;
 
@@ -69,8 +77,7 @@ export function createAccess({ authorize, cors, onError }: AccessOptions): Acces
 
   const withoutAuthorize = (runId: string | null, action: Action): Verdict => {
     if (action === "health" || action === "asset") return null;
-    if (action !== "read")
-      return refuse(`Without authorize nobody may ${action === "coverage" ? "see the coverage" : `${action} runs`}.`);
+    if (action !== "read") return refuse(`Without authorize nobody may ${DEEDS[action]}.`);
     return runId !== null && UNGUESSABLE.test(runId)
       ? null
       : refuse("Without authorize only runs whose id nobody can guess may be read.");

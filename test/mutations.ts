@@ -145,7 +145,7 @@ export const memoryMutations: readonly Mutation[] = [
       "  }\n\n  /** The open",
     ],
     ["lists begin with the oldest run", "[...this.#summaries].reverse()", "[...this.#summaries]"],
-    ["lists ignore the status", "if (status === undefined || current.status === status) found", "found"],
+    ["lists ignore the status", "else if (hasStatus(current, status)) found", "else found"],
   ]),
   ...inFile("src/store/memory.ts", [
     ["a closed store answers", 'if (closed) throw new LivetailError("CLOSED");', ""],

@@ -10,7 +10,7 @@ import { FAULTS, type FaultName } from "./fault-kinds.js";
 import { emptyReport, type Report } from "./judge.js";
 import { openStage } from "./scene.js";
 
-const SECONDS = Number(process.env.LIVETAIL_FAULTS_SECONDS || length(300, 60));
+const SECONDS = Number(process.env.LIVETAIL_FAULTS_SECONDS || length(300, 40));
 // The short form plays the same faults each time: what is new there is what was changed.
 const ANY_SEED = length(Math.floor(Math.random() * 1e9), 434308112);
 const SEED = Number(process.env.LIVETAIL_FAULTS_SEED || ANY_SEED);
