@@ -95,6 +95,8 @@ interface Running {
   call: OpenLlmCall;
   backend: string;
   place: Place | undefined;
+  /** Listens no more for an abort. */
+  leave: () => void;
 }
 
 /** Where something runs below a `RunnableWithFallbacks`. */
@@ -128,12 +130,26 @@ export function livetailCallbacks({ backend = "langchain" }: LangchainOptions = 
       info.fallbackOf = failed.backend;
       place.group.failed = undefined;
     }
-    running.set(runId, { call: openLlmCall(info, run), backend, place });
+    running.set(runId, {
+      call: openLlmCall(info, run),
+      backend,
+      place,
+      leave: onAbort(extra, (why) => fail(why, runId)),
+    });
   };
   const end = (runId: string): Running | undefined => {
     const found = running.get(runId);
     running.delete(runId);
+    found?.leave();
     return found;
+  };
+  const fail = (error: unknown, runId: string): void => {
+    const found = end(runId);
+    found?.call.fail(error);
+    const { group, alternative } = found?.place ?? {};
+    if (group !== undefined && alternative !== undefined) {
+      group.failed = { alternative, backend: found?.backend ?? backend };
+    }
   };
   const leave = (_: unknown, runId: string): void => {
     places.delete(runId);
@@ -153,14 +169,7 @@ export function livetailCallbacks({ backend = "langchain" }: LangchainOptions = 
     handleLLMEnd(output, runId, _parent, _tags, extra) {
       end(runId)?.call.complete(fieldsIn(extra).cached === true ? FROM_CACHE : outcomeOf(output));
     },
-    handleLLMError(error, runId) {
-      const found = end(runId);
-      found?.call.fail(error);
-      const { group, alternative } = found?.place ?? {};
-      if (group !== undefined && alternative !== undefined) {
-        group.failed = { alternative, backend: found?.backend ?? backend };
-      }
-    },
+    handleLLMError: fail,
     handleChainStart(chain, _inputs, runId, parentRunId) {
       if (currentRun() === undefined) return;
       const above = parentRunId === undefined ? undefined : places.get(parentRunId);
@@ -171,6 +180,15 @@ export function livetailCallbacks({ backend = "langchain" }: LangchainOptions = 
     handleChainError: leave,
   };
   return callbacks;
+}
+
+/** Calls `aborted` when the signal of a call aborts: LangChain does not tell of a stream that does so on Node 20. */
+function onAbort(extra: unknown, aborted: (why: unknown) => void): () => void {
+  const { signal } = fieldsIn(fieldsIn(extra).options);
+  if (!(signal instanceof AbortSignal)) return () => {};
+  const listen = (): void => aborted(signal.reason);
+  signal.addEventListener("abort", listen, { once: true });
+  return () => signal.removeEventListener("abort", listen);
 }
 
 /** LangChain's cache answered: nobody was asked, and nothing was paid. */
