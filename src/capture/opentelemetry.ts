@@ -5,6 +5,9 @@ import { usageOf } from "../llm-usage.js";
 import type { LogLevel } from "../protocol.js";
 import { timeOf } from "../text-line.js";
 import { textIn } from "./fields-in.js";
+import { RUN_ATTRIBUTE } from "./opentelemetry-export.js";
+
+export { type ExportRunOptions, exportRun } from "./opentelemetry-export.js";
 
 /** What this file needs of a span. */
 export interface OtelSpan {
@@ -48,7 +51,7 @@ export function livetailSpanProcessor({ only = () => true }: SpanProcessorOption
   return {
     onStart(span) {
       const run = currentRun();
-      if (run === undefined) return;
+      if (run === undefined || span.attributes[RUN_ATTRIBUTE] !== undefined) return;
       const call = isModelCall(span) ? openLlmCall(infoOf(span), run) : undefined;
       begun.set(span, { run, call });
     },
@@ -163,7 +166,7 @@ export function livetailLogProcessor(): LivetailLogProcessor {
   return {
     onEmit(record) {
       const run = currentRun();
-      if (run === undefined) return;
+      if (run === undefined || record.attributes[RUN_ATTRIBUTE] !== undefined) return;
       const { body, eventName, hrTime, attributes } = record;
       const fields = typeof body === "object" && body !== null ? { metadata: { ...attributes, ...body } } : undefined;
       const error = textIn(attributes, "exception.message");
