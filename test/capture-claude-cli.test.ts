@@ -48,7 +48,7 @@ describe("the capture of Claude Code's command", () => {
       ["info", "llm_call_start", "grader: start [claude_cli]"],
       ["info", "claude_session", `claude: a session with ${OPUS}`],
       ["info", "claude_assistant", "I read the posting first."],
-      ["info", "claude_tool_use", 'Read {"file_path":"/work/jobs/job-42.md"}'],
+      ["info", "claude_tool_use", 'Read {"file_path":"/home/jobs/job-42.md"}'],
       ["debug", "claude_tool_result", "# Senior engineer – Köln\n95.000 € a year"],
       ["info", "claude_assistant", "The salary fits – 95.000 €."],
       ["info", "llm_call_complete", expect.stringMatching(/^grader: complete \[claude_cli\]/)],
