@@ -130,7 +130,8 @@ export const memoryMutations: readonly Mutation[] = [
     ["the moved numbers of a foreign run stay in one epoch", 'epoch: corrected ? "1" : "0",', 'epoch: "0",'],
     ["a foreign run that ended in an error goes on", '      return "failed";', '      return "running";'],
     ["a foreign run's version is signed", "return value >>> 0;", "return value | 0;"],
-    ["a foreign run's version does not see layers", "add(layers);", ""],
+    ["a foreign run's version does not see layers", "[layers, ...totals]", "totals"],
+    ["a foreign run's version does not see its totals", "[layers, ...totals]", "[layers]"],
     ["an ended foreign run never completes", "expectedLogCount: ended ? next : null,", "expectedLogCount: null,"],
   ]),
   ...inFile("src/store/memory-shelf.ts", [

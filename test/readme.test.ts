@@ -1,22 +1,13 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import ts from "typescript";
 import { describe, expect, it } from "vitest";
 import { ERRORS } from "../src/errors.js";
 import { guarantees } from "./guarantees.js";
+import { blocksOf, documents, ROOT } from "./support/documents.js";
 import { occurrences } from "./support/mutant.js";
 
-const ROOT = fileURLToPath(new URL("../", import.meta.url));
-const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+const readme = documents.get("README.md") ?? "";
 const packageJson = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
-
-/** The code blocks of a language, in their order. */
-function blocks(language: string): string[] {
-  return [...readme.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"))].map(
-    (match) => match[1] as string,
-  );
-}
 
 describe("the README", () => {
   it("says how many dependencies there are", () => {
@@ -38,11 +29,11 @@ describe("the README", () => {
   });
 
   it("opens with at most 15 lines for the server and 5 for the page", () => {
-    const server = blocks("ts")[0]?.trim().split("\n") ?? [];
+    const server = blocksOf("ts", "README.md")[0]?.text.trim().split("\n") ?? [];
     expect(server.length).toBeLessThanOrEqual(15);
     const script =
       /<script>\n([\s\S]*?)<\/script>/
-        .exec(blocks("html")[0] ?? "")?.[1]
+        .exec(blocksOf("html", "README.md")[0]?.text ?? "")?.[1]
         ?.trim()
         .split("\n") ?? [];
     expect(script.length).toBeGreaterThan(1);
@@ -73,41 +64,5 @@ describe("the README", () => {
     );
     expect(named).toEqual(guarantees.map(({ test, title }) => [test, title]));
     for (const { mutation } of guarantees) expect(occurrences(mutation), mutation.find).toBe(1);
-  });
-
-  it("has TypeScript that compiles against the package", () => {
-    // Inside the repository, where the blocks find the types of Express and Node.
-    const folder = join(ROOT, "node_modules/.cache/livetail-readme");
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, "package.json"), '{"type":"module"}');
-    const files = blocks("ts").map((block, i) => {
-      const file = join(folder, `block-${i}.ts`);
-      writeFileSync(file, block);
-      return file;
-    });
-    const program = ts.createProgram(files, {
-      module: ts.ModuleKind.NodeNext,
-      moduleResolution: ts.ModuleResolutionKind.NodeNext,
-      target: ts.ScriptTarget.ES2022,
-      strict: true,
-      noEmit: true,
-      skipLibCheck: true,
-      types: ["node"],
-      typeRoots: [join(ROOT, "node_modules/@types")],
-      paths: {
-        livetail: [join(ROOT, "dist/index.d.ts")],
-        // A version of those under whose names they are installed here.
-        ai: [join(ROOT, "node_modules/ai6/dist/index.d.ts")],
-        "@ai-sdk/openai": [join(ROOT, "node_modules/ai6-openai/dist/index.d.ts")],
-        "livetail/*": ["adapters/*", "capture/*", "client/*", "*/index"].map((path) => join(ROOT, `dist/${path}.d.ts`)),
-      },
-    });
-    const messages = ts.getPreEmitDiagnostics(program).map((diagnostic) => ({
-      file: diagnostic.file?.fileName.replace(ROOT, ""),
-      text: ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n"),
-    }));
-    expect(files.length).toBeGreaterThan(2);
-    expect(messages).toEqual([]);
   });
 });

@@ -1,11 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Queue } from "bullmq";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createNodeHandler } from "../src/adapters/node.js";
@@ -13,13 +12,11 @@ import { createLivetail, type Livetail } from "../src/livetail.js";
 import type { PollAnswer } from "../src/protocol.js";
 import { ensureBuilt } from "./support/built.js";
 import { type CliProcess, startProgram } from "./support/cli.js";
+import { blocksOf, ROOT } from "./support/documents.js";
 import { freePort, startRedis } from "./support/redis.js";
 import { until } from "./support/until.js";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const readme = readFileSync(join(ROOT, "README.md"), "utf8");
-const [, section = ""] = /\n### Retrofit in twelve lines\n([\s\S]*?)\n### /.exec(readme) ?? [];
-const diffs = [...section.matchAll(/```diff\n([\s\S]*?)```/g)].map(([, diff = ""]) => diff.trimEnd().split("\n"));
+const diffs = blocksOf("diff").map(({ text }) => text.trimEnd().split("\n"));
 const names = ["express", "fastify", "bullmq", "script"] as const;
 
 const redis = await startRedis();

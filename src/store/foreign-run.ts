@@ -5,12 +5,12 @@ import type { RunRecord } from "../store.js";
 /**
  * Makes a record of a run whose meta has no `next`: epoch `0`, from 0 to `length`. Once it is terminal with an
  * expected count above `length`, its lines are the newest of that many: epoch `1`, `next` is the count. `version`
- * is a 32-bit hash of meta and layers. Times may be milliseconds or seconds since 1970, or ISO 8601.
+ * is a 32-bit hash of meta, layers and totals. Times may be milliseconds or seconds since 1970, or ISO 8601.
  */
 export function foreignRun(
   runId: string,
   meta: Readonly<Record<string, string>>,
-  layers: string,
+  { layers, totals }: { layers: string; totals: readonly string[] },
   length: number,
 ): RunRecord {
   const status = runStatus(meta.status);
@@ -25,7 +25,7 @@ export function foreignRun(
     base: 0,
     first: next - length,
     next,
-    version: hash(meta, layers),
+    version: hash(meta, [layers, ...totals]),
     expectedLogCount: ended ? next : null,
     lateLines: 0,
     owner: meta.owner ?? "",
@@ -74,8 +74,8 @@ function time(text: string | undefined): number {
   return ms > 0 && ms <= 8.64e15 ? ms : 0;
 }
 
-/** FNV-1a over the UTF-16 units of the fields, sorted by name, and the layers. */
-function hash(meta: Readonly<Record<string, string>>, layers: string): number {
+/** FNV-1a over the UTF-16 units of the fields, sorted by name, and of the texts after them. */
+function hash(meta: Readonly<Record<string, string>>, texts: readonly string[]): number {
   let value = 0x811c9dc5;
   const add = (text: string) => {
     for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
@@ -86,6 +86,6 @@ function hash(meta: Readonly<Record<string, string>>, layers: string): number {
     add(name);
     add(meta[name] ?? "");
   }
-  add(layers);
+  for (const text of texts) add(text);
   return value >>> 0;
 }

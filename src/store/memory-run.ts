@@ -149,7 +149,7 @@ export class MemoryRun {
 
   /** The run as read at this moment. */
   record(): RunRecord {
-    if (this.foreign !== null) return foreignRun(this.runId, this.foreign, this.layers, this.lines.length);
+    if (this.foreign !== null) return foreignRun(this.runId, this.foreign, this, this.lines.length);
     const { runId, status, epoch, base, version, expectedLogCount, lateLines, owner, ownerUrl, leaseUntil } = this;
     const { stalledSweeps, attempt, cancelRequested, error, errorCode, createdAt, startedAt, finishedAt } = this;
     return {

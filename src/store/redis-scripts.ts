@@ -613,13 +613,13 @@ if ARGV[5] == stored_epoch and ARGV[6] == fields[6] then
   return { now_ms(), fields, next, first, from, lines }
 end
 local layers = redis.call('GET', LAYERS) or ''
-if foreign then
-  return { now_ms(), fields, next, first, from, lines, layers, {}, redis.call('HGETALL', META) }
-end
 local totals = {}
 local producers = redis.call('HGETALL', PRODUCERS)
 for i = 1, #producers, 2 do
   if string.sub(producers[i], 1, 2) == 'c:' then totals[#totals + 1] = producers[i + 1] end
+end
+if foreign then
+  return { now_ms(), fields, next, first, from, lines, layers, totals, redis.call('HGETALL', META) }
 end
 return { now_ms(), fields, next, first, from, lines, layers, totals }
 `;

@@ -115,7 +115,7 @@ export function redisStore(options: RedisStoreOptions): LogStore {
     const run =
       foreignMeta === undefined
         ? toRecord(runId, values, next, first)
-        : foreignRun(runId, fromPairs(foreignMeta), layers ?? "", next - first);
+        : foreignRun(runId, fromPairs(foreignMeta), { layers: layers ?? "", totals: totals ?? [] }, next - first);
     if (foreignMeta !== undefined && known?.epoch === run.epoch && known.version === run.version) {
       return { now, run, linesFrom, lines, state: null };
     }

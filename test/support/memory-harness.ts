@@ -68,11 +68,12 @@ export async function openMemoryHarness(
     async foreignPush(runId, texts) {
       for (const text of texts) get(runId).lines.push(text);
     },
-    async foreignRun(runId, { lines, meta, layers = "" }) {
+    async foreignRun(runId, { lines, meta, layers = "", totals = {} }) {
       const run = new modules.MemoryRun(runId);
       run.foreign = { ...meta };
       run.layers = layers;
       for (const text of lines) run.lines.push(text);
+      for (const [producer, text] of Object.entries(totals)) run.producer(producer).totals = text;
       runs.set(runId, run);
     },
     async ttlSeconds(runId, key) {

@@ -62,11 +62,14 @@ export function openRedisHarness(
       async foreignPush(runId, texts) {
         await raw.rpush(key(runId, "buffer"), ...texts);
       },
-      async foreignRun(runId, { lines, meta, layers }) {
-        await raw.del(...["meta", "buffer", "layers"].map((name) => key(runId, name)));
+      async foreignRun(runId, { lines, meta, layers, totals = {} }) {
+        await raw.del(...["meta", "buffer", "layers", "producers"].map((name) => key(runId, name)));
         if (lines.length > 0) await raw.rpush(key(runId, "buffer"), ...lines);
         if (Object.keys(meta).length > 0) await raw.hset(key(runId, "meta"), meta);
         if (layers !== undefined) await raw.set(key(runId, "layers"), layers);
+        for (const [producer, text] of Object.entries(totals)) {
+          await raw.hset(key(runId, "producers"), `c:${producer}`, text);
+        }
       },
       async ttlSeconds(runId, name) {
         const ttl = await raw.ttl(key(runId, name));

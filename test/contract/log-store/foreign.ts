@@ -57,11 +57,23 @@ export const foreignCases: StoreCases = {
       },
     },
     {
-      title: "gives such a run a version of 32 bits that changes with meta and layers and with nothing else",
+      title: "adds up the totals that the writers of such a run set, before and after one of ours joins it",
       async run(harness) {
         const runId = unique("run");
-        const versionOf = async (meta: Record<string, string>, layers: string, count = 1) => {
-          await harness.foreignRun(runId, { lines: lines(count), meta, layers });
+        const totals = { python: '{"b":{"openrouter":{"c":2,"n":2500000}}}', go: '{"b":{"openrouter":{"c":1}}}' };
+        await harness.foreignRun(runId, { lines: lines(1), meta: { status: "running" }, totals });
+        const texts = Object.values(totals);
+        expect(new Set((await read(harness, runId)).state?.totals)).toEqual(new Set(texts));
+        await joined(harness, runId).write([line(1)]);
+        expect(new Set((await read(harness, runId)).state?.totals)).toEqual(new Set(texts));
+      },
+    },
+    {
+      title: "gives such a run a version of 32 bits that changes with meta, layers and totals and with nothing else",
+      async run(harness) {
+        const runId = unique("run");
+        const versionOf = async (meta: Record<string, string>, layers: string, count = 1, total = "{}") => {
+          await harness.foreignRun(runId, { lines: lines(count), meta, layers, totals: { python: total } });
           const { version } = (await read(harness, runId)).run;
           expect(Number.isInteger(version)).toBe(true);
           expect(version).toBeGreaterThanOrEqual(0);
@@ -76,8 +88,9 @@ export const foreignCases: StoreCases = {
           await versionOf({ status: "running", step: "1", more: "" }, "{}"),
           await versionOf({ status: "running", step: "1" }, '{"a":1}'),
           await versionOf({ status: "completed", step: "1" }, "{}"),
+          await versionOf({ step: "1", status: "running" }, "{}", 1, '{"b":{}}'),
         ];
-        expect(new Set([version, ...others]).size).toBe(6);
+        expect(new Set([version, ...others]).size).toBe(7);
       },
     },
     {

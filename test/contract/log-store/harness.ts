@@ -50,6 +50,8 @@ export interface ForeignRun {
   meta: Readonly<Record<string, string>>;
   /** The text of `logs:{id}:layers`; none when left out. */
   layers?: string;
+  /** Running totals as JSON text by producer: the fields `c:{producer}` of `logs:{id}:producers`; none when left out. */
+  totals?: Readonly<Record<string, string>>;
 }
 
 /** Opens a harness on an empty store with the default limits but those given. */
