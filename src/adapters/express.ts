@@ -44,21 +44,23 @@ export function createExpressCoverage(
   return (req, res, next) => measureNode((livetail ?? defaultLivetail()).coverage, req, res, next);
 }
 
-/** A request of Express 5. */
-type ExpressRequest = Request<Record<string, string>>;
-
-type ExpressRoute = (req: ExpressRequest, res: Response, next: NextFunction) => unknown;
+/** A route of Express 5; `Params` are those of its path. */
+type ExpressRoute<Params> = (req: Request<Params>, res: Response, next: NextFunction) => unknown;
 
 /** Operations as Express routes. */
 export interface ExpressOperations extends Pick<OperationRoutes, "drain"> {
   /** A route that answers 202 with the addresses of a run, in which `work` goes on; what it returns is the result. */
-  operation(
+  operation<Params = Record<string, string>>(
     name: string,
-    work: (run: Run, req: ExpressRequest) => unknown,
-    options?: OperationOptions<ExpressRequest>,
-  ): ExpressRoute;
+    work: (run: Run, req: Request<Params>) => unknown,
+    options?: OperationOptions<Request<Params>>,
+  ): ExpressRoute<Params>;
   /** A route that answers as `handler` does, with an `X-Run-Id`, and can be watched meanwhile. */
-  synchronous(name: string, handler: ExpressRoute, options?: OperationOptions<ExpressRequest>): ExpressRoute;
+  synchronous<Params = Record<string, string>>(
+    name: string,
+    handler: ExpressRoute<Params>,
+    options?: OperationOptions<Request<Params>>,
+  ): ExpressRoute<Params>;
 }
 
 /** Makes the routes of slow endpoints: `app.post("/import", operation("import", (run, req) => …))`. */

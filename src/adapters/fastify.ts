@@ -1,5 +1,5 @@
 /** The face to Fastify 5: `app.register(livetailFastify, { prefix: "/operations", livetail })`. */
-import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyPluginCallback, FastifyReply, FastifyRequest, RouteGenericInterface } from "fastify";
 import { isLiveBody } from "../exchange.js";
 import type { Handler } from "../handler.js";
 import { defaultLivetail, type Livetail } from "../livetail.js";
@@ -96,18 +96,25 @@ export const livetailFastifyCoverage: FastifyPluginCallback<{ livetail?: Pick<Li
 // What `fastify-plugin` does: its hooks are for the application around it.
 Object.assign(livetailFastifyCoverage, { [Symbol.for("skip-override")]: true });
 
-type FastifyHandler = (request: FastifyRequest, reply: FastifyReply) => unknown;
+type FastifyHandler<Route extends RouteGenericInterface> = (
+  request: FastifyRequest<Route>,
+  reply: FastifyReply,
+) => unknown;
 
 /** Operations as Fastify routes. */
 export interface FastifyOperations extends Pick<OperationRoutes, "drain"> {
   /** A route that answers 202 with the addresses of a run, in which `work` goes on; what it returns is the result. */
-  operation(
+  operation<Route extends RouteGenericInterface = RouteGenericInterface>(
     name: string,
-    work: (run: Run, request: FastifyRequest) => unknown,
-    options?: OperationOptions<FastifyRequest>,
-  ): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
+    work: (run: Run, request: FastifyRequest<Route>) => unknown,
+    options?: OperationOptions<FastifyRequest<Route>>,
+  ): (request: FastifyRequest<Route>, reply: FastifyReply) => Promise<FastifyReply>;
   /** A route that answers as `handler` does, with an `X-Run-Id`, and can be watched meanwhile. */
-  synchronous(name: string, handler: FastifyHandler, options?: OperationOptions<FastifyRequest>): FastifyHandler;
+  synchronous<Route extends RouteGenericInterface = RouteGenericInterface>(
+    name: string,
+    handler: FastifyHandler<Route>,
+    options?: OperationOptions<FastifyRequest<Route>>,
+  ): FastifyHandler<Route>;
 }
 
 /** Makes the routes of slow endpoints: `app.post("/import", operation("import", (run, request) => …))`. */
