@@ -1,0 +1,44 @@
+/** The models that the service asks: GPT for fields and scores, Claude for words. */
+import Anthropic from "@anthropic-ai/sdk";
+import OpenAI from "openai";
+import type { ServiceOptions } from "../service/options.js";
+import { promptOf, type Task } from "../service/tasks.js";
+import type { Models } from "../service/tools.js";
+
+/** Opens the clients of both. */
+export function openModels({ modelsUrl, apiKey = "demo" }: ServiceOptions): Models {
+  const openai = new OpenAI({ apiKey, baseURL: `${modelsUrl}/v1`, maxRetries: 0 });
+  const anthropic = new Anthropic({ apiKey, baseURL: modelsUrl, maxRetries: 0 });
+
+  async function gpt(task: Task, material: object): Promise<string> {
+    const messages: OpenAI.ChatCompletionMessageParam[] = [
+      { role: "system", content: promptOf(task) },
+      { role: "user", content: JSON.stringify(material) },
+    ];
+    const { choices } = await openai.chat.completions.create({ model: "gpt-5-mini", messages });
+    return choices[0]?.message.content ?? "";
+  }
+
+  async function claude(task: Task, material: object): Promise<string> {
+    const messages = [{ role: "user" as const, content: JSON.stringify(material) }];
+    const ask = { model: "claude-sonnet-5", max_tokens: 2000, system: promptOf(task), messages };
+    return anthropic.messages.stream(ask).finalText();
+  }
+
+  return {
+    gpt,
+    claude,
+    async claudeOrGpt(task, material) {
+      try {
+        return await claude(task, material);
+      } catch (error) {
+        if (!isOverloaded(error)) throw error;
+        return gpt(task, material);
+      }
+    },
+  };
+}
+
+function isOverloaded(error: unknown): boolean {
+  return error instanceof Anthropic.APIError && error.status === 529;
+}
