@@ -35,6 +35,9 @@ export interface Label {
   readonly text: string;
   /** The same with the quote that begins a string. */
   readonly quote: string;
+  /** Both as they begin an object: `{"name":` */
+  readonly first: string;
+  readonly firstQuote: string;
 }
 
 /** A field's name, looked up once. */
@@ -55,8 +58,13 @@ export interface Key {
 export type KeyTable = (name: string) => Key;
 
 function labelOf(name: string): Label {
-  const text = `,${JSON.stringify(name)}:`;
-  return { text: inOnePiece(text), quote: inOnePiece(`${text}"`) };
+  const member = `${JSON.stringify(name)}:`;
+  return {
+    text: inOnePiece(`,${member}`),
+    quote: inOnePiece(`,${member}"`),
+    first: inOnePiece(`{${member}`),
+    firstQuote: inOnePiece(`{${member}"`),
+  };
 }
 
 /** `apiKey`, `API_KEY` and `api-key` are one name: people write all of them. */

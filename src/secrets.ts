@@ -20,6 +20,8 @@ export interface SecretSearch {
 
 /** A character that JSON text may not hold as it is, or half of a surrogate pair. Most strings have none. */
 export const TO_ESCAPE = /[^ !#-[\]-\ud7ff\ue000-\uffff]/;
+/** The same without the end of a line, which is all that most texts with such a character have. */
+export const TO_ESCAPE_BUT_LINE_ENDS = /[^\n !#-[\]-\ud7ff\ue000-\uffff]/;
 /** The same and `=`, `@` and `'`, without which a text assigns nothing and holds no URL with a password. */
 const TO_LOOK_AT = /[^ !#-&(-<>?A-[\]-\ud7ff\ue000-\uffff]/;
 const ANYTHING = /[\s\S]/;

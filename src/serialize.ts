@@ -2,7 +2,10 @@
  * What somebody logs → the text of one stored line: an envelope (time, level, event), the value inside it, the cap.
  */
 import {
+  addFields,
+  addFieldsOf,
   addMember,
+  addWritten,
   errorMessage,
   errorText,
   errorTrace,
@@ -13,7 +16,6 @@ import {
   startAgain,
   startWriting,
   type Writing,
-  writeFieldsOf,
   writeMember,
   writeString,
   writeThrown,
@@ -132,7 +134,7 @@ export function createLineEncoder(options: LineEncoderOptions = {}): LineEncoder
     bindings(fields) {
       try {
         const w = start();
-        const text = finish(w, `{${place(w, "", fields, "bindings").top.slice(1)}`, partBytes);
+        const text = finish(w, place(w, "", fields, "bindings").top || "{", partBytes);
         return text === "{}" ? "" : inOnePiece(`,${text.slice(1, -1)}`);
       } catch {
         return TRUNCATED;
@@ -160,7 +162,7 @@ export function createLineEncoder(options: LineEncoderOptions = {}): LineEncoder
     plain(fields, most = partBytes) {
       try {
         const w = start();
-        const text = finish(w, `{${writeFieldsOf(w, fields, Object.keys).slice(1)}`, Math.max(512, most));
+        const text = finish(w, addFieldsOf(w, "", fields, Object.keys) || "{", Math.max(512, most));
         return JSON.parse(text) as Record<string, unknown>;
       } catch (error) {
         return { error: secrets.hide(errorText(error)), truncated: true };
@@ -258,7 +260,7 @@ function writeMessage(w: Writing, head: string, bindings: string, value: unknown
   if (kind === "fields") return writeOwn(w, head, bindings, value as object, metadata);
   if (kind === "error") {
     const error = value as object;
-    const extras = writeFieldsOf(w, error, extraErrorFields);
+    const extras = addFieldsOf(w, "", error, extraErrorFields);
     const message = `,"message":${writeString(w, errorMessage(error))}${writeError(w, error)}`;
     return `${head},"level":"error"${bindings}${message}${writeMetadata(w, extras, metadata)}`;
   }
@@ -275,35 +277,36 @@ function writeMessage(w: Writing, head: string, bindings: string, value: unknown
 
 /** Writes an object as a line of its own: its fields, and the time unless it has one. */
 function writeOwn(w: Writing, head: string, bindings: string, fields: object, metadata: unknown): string {
-  const parts = place(w, "", fields, "own");
-  const open = parts.time === undefined ? head : `{"timestamp":${parts.time}`;
-  return `${open}${bindings}${parts.top}${writeMetadata(w, parts.rest, metadata)}`;
+  const { time, top, rest } = place(w, head + bindings, fields, "own");
+  const text = time === undefined ? top : `{"timestamp":${time}${top.slice(head.length)}`;
+  return text + writeMetadata(w, rest, metadata);
 }
 
 function addEventFields(w: Writing, open: string, fields: unknown): string {
   const kind = kindOfAny(fields);
   if (kind !== "fields") return open + writeMetadata(w, "", fields);
   const { top, rest } = place(w, open, fields as object, "event");
-  return rest === "" ? top : `${top},"metadata":{${rest.slice(1)}}`;
+  return rest === "" ? top : `${top},"metadata":${rest}}`;
 }
 
 /** Writes `,"metadata":…` of the fields in `rest` and of what was given; an Error stands beside it, at the top. */
 function writeMetadata(w: Writing, rest: string, given: unknown): string {
-  if (given === undefined || given === null) return rest === "" ? "" : `,"metadata":{${rest.slice(1)}}`;
+  if (given === undefined || given === null) return rest === "" ? "" : `,"metadata":${rest}}`;
   if (kindOfAny(given) === "error") {
-    const extras = writeFieldsOf(w, given as object, extraErrorFields);
-    return writeError(w, given as object) + writeMetadata(w, rest + extras, undefined);
+    const extended = addFieldsOf(w, rest, given as object, extraErrorFields);
+    return writeError(w, given as object) + writeMetadata(w, extended, undefined);
   }
+  const fields = addFields(w, rest, given);
+  if (fields !== undefined) return writeMetadata(w, fields, undefined);
   const value = writeValue(w, given);
-  if (value === undefined || value === "{}") return writeMetadata(w, rest, undefined);
-  if (rest === "") return `,"metadata":${value}`;
-  return `,"metadata":{${addMetadata(rest, value).slice(1)}}`;
+  if (rest === "" && value !== undefined && value !== "{}") return `,"metadata":${value}`;
+  return writeMetadata(w, addMetadata(rest, value), undefined);
 }
 
-/** Adds the fields of `metadata` to others; what is no object is a field of its own. */
-function addMetadata(fields: string, metadata: string): string {
-  if (metadata === "{}") return fields;
-  return metadata.startsWith("{") ? `${fields},${metadata.slice(1, -1)}` : `${fields},"metadata":${metadata}`;
+/** Adds the fields of `metadata`, as it was written, to others; what is no object is a field of its own. */
+function addMetadata(text: string, metadata: string | undefined): string {
+  if (metadata === undefined || metadata === "{}") return text;
+  return addWritten(text, metadata.startsWith("{") ? metadata.slice(1, -1) : `"metadata":${metadata}`);
 }
 
 function writeError(w: Writing, error: object): string {
@@ -313,12 +316,12 @@ function writeError(w: Writing, error: object): string {
 /** Where fields go: `event` lines keep those of protocol §9 at the top, `own` lines and `bindings` all. */
 type Placing = "event" | "own" | "bindings";
 
-/** Fields as text, each with a comma before it. */
+/** Fields as text, the objects not closed yet. */
 interface Placed {
   time: string | undefined;
   /** What was there before, and the fields that stand at the top. */
   top: string;
-  /** What goes under `metadata`. */
+  /** What goes under `metadata`; "" for nothing. */
   rest: string;
 }
 
@@ -339,7 +342,7 @@ function place(w: Writing, before: string, fields: object, placing: Placing): Pl
       else placed.top = addMember(w, placed.top, fields, name, key, key.label);
     }
   } catch (error) {
-    placed.top += `,"error":${writeThrown(w, error)}`;
+    placed.top = addWritten(placed.top, `"error":${writeThrown(w, error)}`);
   }
   w.path.pop();
   return placed;
@@ -351,14 +354,12 @@ function placeSpecial(w: Writing, placed: Placed, fields: object, name: string, 
     const error = readMember(fields, name);
     if (kindOfAny(error) !== "error") return false;
     placed.top += writeError(w, error as object);
-    placed.rest += writeFieldsOf(w, error as object, extraErrorFields);
+    placed.rest = addFieldsOf(w, placed.rest, error as object, extraErrorFields);
     return true;
   }
   if (name === "metadata") {
-    const value = writeMember(w, fields, name);
-    if (value === undefined) return true;
-    if (placing === "bindings") placed.top = addMetadata(placed.top, value);
-    else placed.rest = addMetadata(placed.rest, value);
+    if (placing === "bindings") placed.top = placeMetadata(w, placed.top, fields);
+    else placed.rest = placeMetadata(w, placed.rest, fields);
     return true;
   }
   // The envelope is the line's own: bindings cannot set it, and an event's field of such a name is metadata.
@@ -373,4 +374,15 @@ function placeSpecial(w: Writing, placed: Placed, fields: object, name: string, 
     return true;
   }
   return false;
+}
+
+/** Adds the fields of the field `metadata` to others. */
+function placeMetadata(w: Writing, text: string, holder: { metadata?: unknown }): string {
+  let metadata: unknown;
+  try {
+    metadata = holder.metadata;
+  } catch (error) {
+    return addMetadata(text, writeThrown(w, error));
+  }
+  return addFields(w, text, metadata) ?? addMetadata(text, writeValue(w, metadata));
 }
