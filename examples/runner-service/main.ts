@@ -1,0 +1,39 @@
+/**
+ * The demo: a service that helps with job applications, before it the job sites and models that it needs, and a page
+ * that starts its operations and shows them.
+ *
+ *     npm run demo                 on Express, in the memory of one process, until Ctrl-C
+ *     npm run demo -- --fastify    on Fastify
+ *     npm run demo -- --redis      two runners behind one address, with Redis: REDIS_URL, else a server of its own
+ *     npm run demo -- --once       every operation once, in this terminal
+ */
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { runOnce } from "./demo/run-once.js";
+import { startDemo } from "./demo/start-demo.js";
+
+/** With `--once` nobody is there to see how slow models are. */
+const ONCE_SPEED = 8;
+
+async function main(): Promise<number> {
+  const flag = { type: "boolean", default: false } as const;
+  const { values } = parseArgs({ options: { fastify: flag, redis: flag, once: flag } });
+  const demo = await startDemo({
+    framework: values.fastify ? "fastify" : "express",
+    redis: values.redis && (process.env.REDIS_URL || true),
+    speed: values.once ? ONCE_SPEED : 1,
+    port: Number(process.env.PORT ?? 3000),
+  });
+  try {
+    if (values.once) return (await runOnce(demo)) ? 0 : 1;
+    console.log(`Open ${demo.url} and start an operation; \`npx livetail tail RUN_URL\` shows one in a terminal.`);
+    console.log("Ctrl-C ends it.");
+    await once(process, "SIGINT");
+    return 0;
+  } finally {
+    await demo.close();
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.exitCode = await main();
