@@ -1,62 +1,40 @@
 import { createServer } from "node:http";
-import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
-import { LogPoller } from "../src/client/index.js";
-import type { LogEntry } from "../src/protocol.js";
 import { ensureBuilt } from "./support/built.js";
 import { type CliProcess, startProgram } from "./support/cli.js";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
+beforeAll(ensureBuilt, 120_000);
 
-beforeAll(async () => {
-  await ensureBuilt();
-}, 120_000);
+const startDemo = (...args: string[]): CliProcess =>
+  startProgram([process.execPath, "--import", "tsx", "examples/runner-service/main.ts", ...args]);
 
-/** Starts the demo and waits for its URL. */
-async function startDemo(...args: string[]): Promise<{ demo: CliProcess; viewUrl: URL }> {
-  const demo = startProgram([process.execPath, "--import", "tsx", "examples/demo.ts", ...args]);
-  await demo.printed("stdout", "/view\n");
-  return { demo, viewUrl: new URL(/http:\S+/.exec(demo.stdout)?.[0] ?? "") };
-}
-
-// A deadline, not a wait: two processes of a whole operation share the machine with other tests.
+// A deadline, not a wait: several processes of whole operations share the machine with other tests.
 describe("the demo", { timeout: 60_000 }, () => {
-  it("indexes this repository, and shows the same in its terminal and at its URL, to the last line", async () => {
-    const { demo, viewUrl } = await startDemo("--once");
-    const [, mount, runId = ""] = viewUrl.pathname.split("/");
-    const entries: LogEntry[] = [];
-    const page = await fetch(viewUrl);
-    expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
-    const poller = new LogPoller(runId, {
-      endpointBase: `${viewUrl.origin}/${mount}`,
-      onLog: (entry) => entries.push(entry),
-    });
-    const completion = new Promise<{ status: string; layer_status: Record<string, { status: string }> }>((resolve) => {
-      poller.onComplete(resolve);
-    });
-    poller.start();
-    const { status, layer_status } = await completion;
-    const result = await fetch(`${viewUrl.origin}/${mount}/${runId}/result`);
+  it("runs every operation once, shows each to its last line, and misses no call of a model", async () => {
+    const demo = startDemo("--once");
     expect(await demo.ended).toBe(0);
-
-    expect(status).toBe("completed");
-    expect(Object.entries(layer_status).map(([name, layer]) => [name, layer.status])).toEqual([
-      ["discover", "success"],
-      ["read", "success"],
-      ["analyse", "success"],
-      ["report", "success"],
+    const rows = demo.stdout.split("\n").filter((line) => /^[a-z]+-[a-z]+ +(completed|failed)/.test(line));
+    expect(rows.map((row) => row.split(/ +/).slice(0, 2).join(" "))).toEqual([
+      "import-job completed",
+      "search-jobs completed",
+      "ingest-jobs completed",
+      "annotate-job completed",
+      "write-outreach completed",
+      "write-cv completed",
     ]);
-    expect(entries.length).toBeGreaterThanOrEqual(300);
-    expect(entries.map(({ index }) => index)).toEqual(entries.map((_, i) => i));
-    // How often depends on the sizes of this repository's files.
-    expect(entries.filter(({ event }) => event === "retry_attempt").length).toBeGreaterThan(0);
-    expect(JSON.stringify(entries)).not.toContain(ROOT.slice(0, -1));
-    expect(await result.json()).toMatchObject({ files: expect.any(Number), top_words: expect.any(Object) });
-
-    const shown = demo.stdout.trimEnd().split("\n").slice(1);
-    expect(shown).toHaveLength(entries.length);
-    expect(shown.at(-1)).toContain("indexed ");
-    for (const [i, { message }] of entries.entries()) expect(shown[i]).toContain(message);
+    for (const row of rows) {
+      const [, , , lines = "", done, , all, calls, cost] = row.split(/ +/);
+      expect([Number(lines) > 5, Number(calls) > 0, done === all], row).toEqual([true, true, true]);
+      expect(cost).toMatch(/^\$0\.0\d*[1-9]/);
+    }
+    const [, told, known] =
+      /tell of (\d+) calls of models; the models themselves know of (\d+)\./.exec(demo.stdout) ?? [];
+    expect(Number(told)).toBeGreaterThan(20);
+    expect(known).toBe(told);
+    // What is said of a run in its terminal: a failed call, its fallback, a review that was not passed, a site's fault.
+    for (const told of ["error [anthropic]", "fallback [openai]", "passed=false", "/postings/job-113 answers 500"]) {
+      expect(demo.stdout).toContain(told);
+    }
   });
 
   it("stays up for a person until Ctrl-C, on another port if its own is taken", async () => {
@@ -66,11 +44,14 @@ describe("the demo", { timeout: 60_000 }, () => {
     taken.listen(3000, "127.0.0.1");
     await settled;
     try {
-      const { demo, viewUrl } = await startDemo();
-      expect(viewUrl.port).not.toBe("3000");
-      await demo.printed("stderr", "The page stays up");
-      const home = await fetch(viewUrl.origin);
-      expect([home.status, home.url]).toEqual([200, viewUrl.href]);
+      const demo = startDemo();
+      await demo.printed("stdout", "Ctrl-C ends it.");
+      const url = new URL(/http:\S+/.exec(demo.stdout)?.[0] ?? "");
+      expect(url.port).not.toBe("3000");
+      const page = await fetch(url);
+      expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
+      const started = await fetch(`${url.origin}/jobs/job-101/cv`, { method: "POST" });
+      expect(started.status).toBe(202);
       demo.child.kill("SIGINT");
       expect(await demo.ended).toBe(0);
     } finally {

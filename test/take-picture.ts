@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { launchBrowser } from "./support/browser.js";
 import { playScene } from "./support/picture-scene.js";
 
-const FILE = fileURLToPath(new URL("../examples/demo/view.png", import.meta.url));
+const FILE = fileURLToPath(new URL("../examples/runner-service/view.png", import.meta.url));
 
 const scene = await playScene(60);
 const browser = await launchBrowser();

@@ -5,8 +5,8 @@ import { postings } from "../world/postings.js";
 import type { Framework } from "./frameworks.js";
 import { OPERATIONS, type StartedOperation } from "./operations.js";
 
-const STYLE = readFileSync(new URL("./page.css", import.meta.url), "utf8");
-const SCRIPT = readFileSync(new URL("./page.js", import.meta.url), "utf8");
+const STYLE = readFileSync(new URL("./page-style.css", import.meta.url), "utf8");
+const SCRIPT = readFileSync(new URL("./page-script.js", import.meta.url), "utf8");
 
 const BROKEN: Record<string, string> = { "job-113": "its page is broken", "job-404": "does not exist" };
 const JOBS = ["job-101", "job-103", "job-106", "job-110", ...Object.keys(BROKEN)];

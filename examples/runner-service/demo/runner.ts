@@ -9,8 +9,9 @@ process.on("SIGINT", () => {});
 const livetail = openLivetail({ redis, leaseMs, ownerId: `${name}.${process.pid}` });
 const service = await frameworks[framework](0, { ...options, livetail });
 process.send?.(service.url);
-// It is to end, or nobody is left who could say so.
+// It is to end, or nobody is left who could say so. Runs that are under way fail; their work is not waited for.
 process.once("disconnect", async () => {
   await service.close();
   await livetail.close();
+  process.exit();
 });

@@ -43,7 +43,7 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
   };
   try {
     const folder = await mkdtemp(join(tmpdir(), "livetail-demo-"));
-    opened.push(() => rm(folder, { recursive: true }));
+    opened.push(() => rm(folder, { recursive: true, maxRetries: 5 }));
     const world = await startWorld({ speed });
     opened.push(world.close);
     const { boardUrl, modelsUrl } = world;
