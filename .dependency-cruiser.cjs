@@ -70,7 +70,7 @@ const stations = {
     ],
   ],
   wiring: ["livetail", "livetail-options", "close-on-signals", "assets"],
-  operations: ["operation-routes", "work-limit", "bulk"],
+  operations: ["operation-routes", "operation-fetch", "work-limit", "bulk"],
   index: ["index"],
   stores: ["store/"],
   adapters: ["adapters/"],
@@ -237,6 +237,8 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: ["node_modules", "^dist/"] },
+    // What a build of Next leaves.
+    exclude: { path: "/\\.next/" },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: "tsconfig.json" },
     enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "require", "node", "default"] },

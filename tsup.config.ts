@@ -13,6 +13,7 @@ const library = [
   "src/adapters/hono.ts",
   "src/adapters/koa.ts",
   "src/adapters/nest.ts",
+  "src/adapters/next.ts",
   "src/client/index.ts",
   "src/client/sse.ts",
   "src/client/react.ts",

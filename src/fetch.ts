@@ -29,6 +29,8 @@ export function createFetchHandler(
 export interface FetchPlace {
   /** The path of the mount as the viewer sees it, without a trailing slash. */
   mount: string;
+  /** The path of the request, mount included. Default: that of its URL. */
+  path?: string;
   /** The URL as the framework shows it, for `authorize`. */
   url: string;
   /** The framework's own request object, for `authorize`. */
@@ -39,16 +41,16 @@ export interface FetchPlace {
 export async function serveFetch(
   { handler }: { handler: Handler },
   request: Request,
-  { mount, url, raw }: FetchPlace,
+  { mount, path, url, raw }: FetchPlace,
 ): Promise<Response> {
   const { pathname, search } = new URL(request.url);
-  const path = belowMount(pathname, mount);
+  const below = belowMount(path ?? pathname, mount);
   const answer =
-    path === null
+    below === null
       ? problemAnswer("RUN_NOT_FOUND", "Nothing is served at this path.")
       : await handler.handle({
           method: request.method,
-          path: path || "/",
+          path: below || "/",
           query: search.slice(1),
           url,
           mount,

@@ -1,10 +1,11 @@
 /** The face to h3 2: `app.all("/operations/**", createH3Handler(livetail))`. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { isStreamed, responseOf, serveFetch } from "../fetch.js";
+import { isStreamed, serveFetch } from "../fetch.js";
 import type { Handler } from "../handler.js";
 import { defaultLivetail, type Livetail } from "../livetail.js";
 import { withRequest } from "../measured-request.js";
 import { matchedMount } from "../mount.js";
+import { acceptFetch } from "../operation-fetch.js";
 import {
   createOperationRoutes,
   type OperationOptions,
@@ -87,11 +88,8 @@ export interface H3Operations extends Pick<OperationRoutes, "drain"> {
 export function createH3Operations(options?: OperationRoutesOptions): H3Operations {
   const routes = createOperationRoutes(options);
   return {
-    operation: (name, work, how) => async (event) => {
-      const header = (field: string) => event.req.headers.get(field) ?? undefined;
-      const request = { ...requestFor(name, event, how), header, work: (run: Run) => work(run, event) };
-      return responseOf(await routes.accept(request), event.req);
-    },
+    operation: (name, work, how) => async (event) =>
+      acceptFetch(routes, event.req, { ...requestFor(name, event, how), work: (run) => work(run, event) }),
     synchronous: (name, handler, how) => async (event) => {
       const { run, within, ended } = routes.watch(requestFor(name, event, how));
       event.res.headers.set("X-Run-Id", run.id);

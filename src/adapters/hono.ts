@@ -1,10 +1,11 @@
 /** The face to Hono 4: `app.all("/operations/*", createHonoHandler(livetail))`. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { isStreamed, responseOf, serveFetch } from "../fetch.js";
+import { isStreamed, serveFetch } from "../fetch.js";
 import type { Handler } from "../handler.js";
 import { defaultLivetail, type Livetail } from "../livetail.js";
 import { withRequest } from "../measured-request.js";
 import { matchedMount } from "../mount.js";
+import { acceptFetch, watchFetch } from "../operation-fetch.js";
 import {
   createOperationRoutes,
   type OperationOptions,
@@ -77,21 +78,10 @@ export interface HonoOperations extends Pick<OperationRoutes, "drain"> {
 export function createHonoOperations(options?: OperationRoutesOptions): HonoOperations {
   const routes = createOperationRoutes(options);
   return {
-    operation: (name, work, how) => async (c) => {
-      const { raw } = c.req;
-      const header = (field: string) => raw.headers.get(field) ?? undefined;
-      const request = { ...requestFor(name, c, how), header, work: (run: Run) => work(run, c) };
-      return responseOf(await routes.accept(request), raw);
-    },
-    synchronous: (name, handler, how) => async (c) => {
-      const { run, within, ended } = routes.watch(requestFor(name, c, how));
-      const response = await within(() => handler(c));
-      ended(response.status);
-      // One that somebody fetched has headers that cannot be changed.
-      const named = new Response(response.body, response);
-      named.headers.set("X-Run-Id", run.id);
-      return named;
-    },
+    operation: (name, work, how) => async (c) =>
+      acceptFetch(routes, c.req.raw, { ...requestFor(name, c, how), work: (run) => work(run, c) }),
+    synchronous: (name, handler, how) => async (c) =>
+      watchFetch(routes.watch(requestFor(name, c, how)), () => handler(c)),
     drain: routes.drain,
   };
 }

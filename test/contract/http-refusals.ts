@@ -1,9 +1,9 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Answer, AskOptions } from "./http-client.js";
-import { type Scene, unbornId } from "./http-scene.js";
+import { type FrameworkFacts, type Scene, unbornId } from "./http-scene.js";
 
-/** Every code of protocol §7. `tidiesPaths`: the framework resolves dots before anybody sees them. */
-export function describeRefusals(scene: Scene, tidiesPaths: boolean): void {
+/** Every code of protocol §7. A framework that speaks fetch resolves dots before anybody sees them. */
+export function describeRefusals(scene: Scene, { speaksFetch = false }: FrameworkFacts): void {
   const allowAll = { authorize: () => true } as const;
 
   const expectProblem = (answer: Answer, status: number, code: string): void => {
@@ -29,7 +29,7 @@ export function describeRefusals(scene: Scene, tidiesPaths: boolean): void {
   ];
 
   describe("refusing", () => {
-    if (tidiesPaths) {
+    if (speaksFetch) {
       it.each(dots)("finds nothing for an id with %s, which lies elsewhere", async (_what, id) => {
         const server = await scene.open(allowAll);
         for (const path of [`/${id}`, `/${id}/status`, `/${id}/stream`]) {
@@ -40,7 +40,7 @@ export function describeRefusals(scene: Scene, tidiesPaths: boolean): void {
     }
 
     it.each<[string, string]>([
-      ...(tidiesPaths ? [] : dots),
+      ...(speaksFetch ? [] : dots),
       ["an encoded slash", "a%2fb"],
       ["an encoded slash and dots", "..%2f..%2fetc%2fpasswd"],
       ["NUL", "a%00b"],

@@ -29,6 +29,20 @@ export type Serve = (
   close(): Promise<void>;
 }>;
 
+/** What a framework decides for everything that it serves. */
+export interface FrameworkFacts {
+  /** It answers through WHATWG objects: its bridge tidies up paths, and writes to the connection in its own way. */
+  speaksFetch?: boolean;
+  /** It sends every answer in chunks, without its length. */
+  hidesLengths?: boolean;
+  /** It names types in lists, which no compressing middleware reads. */
+  evadesCompression?: boolean;
+  /** It answers 500 to a request whose body somebody in front has read. */
+  needsBodies?: boolean;
+  /** It waits for a viewer that takes nothing until that leaves, whatever becomes of the body. */
+  waitsForViewers?: boolean;
+}
+
 export interface OpenOptions extends LivetailOptions, Partial<ServeOptions> {}
 
 export interface Opened {

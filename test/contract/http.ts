@@ -6,15 +6,9 @@ import { describe } from "vitest";
 import { describePolls } from "./http-polls.js";
 import { describeRefusals } from "./http-refusals.js";
 import { describeRoutes } from "./http-routes.js";
-import { type Serve, setScene } from "./http-scene.js";
+import { type FrameworkFacts, type Serve, setScene } from "./http-scene.js";
 import { describeServing } from "./http-serving.js";
 import { describeStreams } from "./http-streams.js";
-
-/** What a framework decides for everything that it serves. */
-export interface FrameworkFacts {
-  /** It answers through WHATWG objects: its bridge tidies up paths, and writes to the connection in its own way. */
-  speaksFetch?: boolean;
-}
 
 /**
  * Declares the suite. `serve` starts a server, closed as its user would close it; `isOwnRequest` says whether a value
@@ -24,14 +18,14 @@ export function describeHttp(
   name: string,
   serve: Serve,
   isOwnRequest: (raw: unknown) => boolean,
-  { speaksFetch = false }: FrameworkFacts = {},
+  facts: FrameworkFacts = {},
 ): void {
   describe(`the routes over ${name}`, () => {
     const scene = setScene(serve, isOwnRequest);
-    describeRefusals(scene, speaksFetch);
-    describePolls(scene);
+    describeRefusals(scene, facts);
+    describePolls(scene, facts);
     describeStreams(scene);
     describeRoutes(scene);
-    describeServing(scene, speaksFetch);
+    describeServing(scene, facts);
   });
 }
