@@ -1,17 +1,21 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { blocksOf } from "./support/documents.js";
 import { RETROFIT_FILE, retrofitDiff } from "./support/retrofit-diff.js";
 
 const EXAMPLE = fileURLToPath(new URL("../examples/runner-service/", import.meta.url));
 const diff = readFileSync(RETROFIT_FILE, "utf8");
 
-/** The lines of a file's part that begin so. */
-function changed(file: string, sign: "+" | "-"): string[] {
-  const [, part = ""] = diff.split(`+++ b/after/${file}\n`);
-  const [lines = ""] = part.split("\ndiff --git ");
-  return lines.split("\n").filter((line) => line.startsWith(sign));
+/** The lines of each file's part of a diff. */
+function partsOf(text: string): Map<string, string[]> {
+  const parts = [...text.matchAll(/^\+\+\+ b\/after\/(.*)\n((?:(?!diff --git |--- a\/).*\n)*)/gm)];
+  return new Map(parts.map(([, file = "", lines = ""]) => [file, lines.trimEnd().split("\n")]));
 }
+
+const parts = partsOf(diff);
+const changed = (file: string, sign: "+" | "-"): string[] =>
+  (parts.get(file) ?? []).filter((line) => line.startsWith(sign));
 
 describe("the retrofit of the service", () => {
   it("is in retrofit.diff as git shows it, which `npm run retrofit-diff` writes anew", () => {
@@ -31,6 +35,23 @@ describe("the retrofit of the service", () => {
       expect(changed(file, "-").length, file).toBeLessThanOrEqual(4);
       expect(changed(file, "+").length, file).toBeLessThanOrEqual(20);
       expect(changed(file, "+").join("\n"), file).toContain("layerStart");
+    }
+  });
+
+  it("is shown in the documents as it is, in parts", () => {
+    const shown = blocksOf("diff").filter(({ text }) => text.startsWith("--- a/"));
+    expect(shown.length).toBeGreaterThan(0);
+    for (const { text } of shown) {
+      expect(partsOf(text).size).toBeGreaterThan(0);
+      for (const [file, lines] of partsOf(text)) {
+        const part = parts.get(file) ?? [];
+        // Lines may be left out between those that are shown.
+        let at = -1;
+        for (const line of lines) {
+          at = part.indexOf(line, at + 1);
+          expect(at, `${line} in ${file}`).toBeGreaterThanOrEqual(0);
+        }
+      }
     }
   });
 });
