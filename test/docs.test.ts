@@ -29,6 +29,7 @@ const TAKEN: Record<string, string> = {
   diff: "test/retrofits.test.ts",
   redis: "test/other-languages.test.ts",
   python: "test/other-languages.test.ts",
+  nginx: "test/scaling.test.ts",
 };
 
 const redis = await startRedis();

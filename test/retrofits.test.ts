@@ -1,29 +1,37 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { Queue } from "bullmq";
+import { Queue, Worker } from "bullmq";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createNodeHandler } from "../src/adapters/node.js";
 import { createLivetail, type Livetail } from "../src/livetail.js";
 import type { PollAnswer } from "../src/protocol.js";
 import { ensureBuilt } from "./support/built.js";
 import { type CliProcess, startProgram } from "./support/cli.js";
-import { blocksOf, ROOT } from "./support/documents.js";
+import { blocksOf } from "./support/documents.js";
+import { makeProgramFolder, type ProgramFolder } from "./support/program-folder.js";
 import { freePort, startRedis } from "./support/redis.js";
 import { until } from "./support/until.js";
 
-const diffs = blocksOf("diff")
-  // Parts of files are those of the example, which retrofit-diff.test.ts takes.
-  .filter(({ text }) => !text.startsWith("--- a/"))
-  .map(({ text }) => text.trimEnd().split("\n"));
-const names = ["express", "fastify", "bullmq", "script"] as const;
+/** The programs of the guides, each as the difference between what it was and what it is, in their order. */
+const NAMES = {
+  "docs/from-bullmq.md": ["bullmq", "queue-web", "queue-worker"],
+  "docs/from-sse.md": ["sse", "sse-viewer"],
+  "docs/retrofit-in-five-steps.md": ["express", "fastify", "script"],
+} as const;
+type Name = (typeof NAMES)[keyof typeof NAMES][number];
+const diffs = Object.entries(NAMES).flatMap(([document, names]) =>
+  names.map((name, i) => ({
+    name: name as Name,
+    lines: blocksOf("diff", document)[i]?.text.trimEnd().split("\n") ?? [],
+  })),
+);
+/** Those that are to be small. */
+const SHORT: readonly Name[] = ["bullmq", "express", "fastify", "script"];
 
 const redis = await startRedis();
-let folder: string;
+let folder: ProgramFolder;
 /** Another process that shows what is in Redis; here it is this one. */
 let viewer: Livetail;
 let server: Server;
@@ -38,16 +46,11 @@ function sideOf(diff: readonly string[], sign: "+" | "-"): string {
 
 beforeAll(async () => {
   await ensureBuilt();
-  folder = mkdtempSync(join(tmpdir(), "livetail-retrofit-"));
-  mkdirSync(join(folder, "node_modules"));
-  symlinkSync(ROOT, join(folder, "node_modules/livetail"));
-  for (const name of ["express", "fastify", "pino", "bullmq"]) {
-    symlinkSync(join(ROOT, "node_modules", name), join(folder, "node_modules", name));
+  folder = makeProgramFolder(["express", "fastify", "pino", "bullmq", "eventsource"]);
+  for (const { name, lines } of diffs) {
+    folder.write(`${name}.mjs`, sideOf(lines, "+"));
+    folder.write(`${name}-before.mjs`, sideOf(lines, "-"));
   }
-  names.forEach((name, i) => {
-    writeFileSync(join(folder, `${name}.mjs`), sideOf(diffs[i] ?? [], "+"));
-    writeFileSync(join(folder, `${name}-before.mjs`), sideOf(diffs[i] ?? [], "-"));
-  });
   viewer = createLivetail({ redis: redis.url, authorize: () => true });
   server = createServer(createNodeHandler(viewer, { mount: "/operations" })).listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -62,14 +65,18 @@ afterAll(async () => {
   server.close();
   await viewer.close();
   await redis.stop();
-  rmSync(folder, { recursive: true, force: true });
+  folder.remove();
 });
 
-/** Starts the retrofitted program of this name, with a free port and a Redis or none. */
-async function start(name: (typeof names)[number], redisUrl: string): Promise<{ program: CliProcess; url: string }> {
+/** Starts the program of this name, with a free port and a Redis or none. */
+async function start(
+  name: Name | `${Name}-before`,
+  redisUrl: string,
+  more: Record<string, string> = {},
+): Promise<{ program: CliProcess; url: string }> {
   const port = await freePort();
-  const env = { PORT: String(port), REDIS_URL: redisUrl };
-  const program = startProgram([process.execPath, "--no-warnings", join(folder, `${name}.mjs`)], env);
+  const env = { PORT: String(port), REDIS_URL: redisUrl, ...more };
+  const program = startProgram([process.execPath, "--no-warnings", folder.path(`${name}.mjs`)], env);
   started.push(program);
   return { program, url: `http://127.0.0.1:${port}` };
 }
@@ -97,7 +104,8 @@ async function ended(urls: readonly string[]): Promise<PollAnswer[]> {
   let answers: PollAnswer[] = [];
   await until(async () => {
     answers = (await Promise.all(urls.map(read))) as PollAnswer[];
-    return answers.every(({ expected_log_count }) => expected_log_count !== null);
+    // A run that was just begun may not be in the store yet: a 404 has no such field.
+    return answers.every(({ expected_log_count }) => typeof expected_log_count === "number");
   }, "the end");
   return answers;
 }
@@ -113,29 +121,33 @@ async function runsOf(subject: string, count: number): Promise<PollAnswer[]> {
   return ended(ids.map((id) => `${viewerUrl}/${id}`));
 }
 
-describe("the README's retrofit", () => {
-  it("is one of an Express route, a Fastify route, a BullMQ worker and a script", () => {
-    expect(diffs).toHaveLength(names.length);
+describe("the retrofit of the guides", () => {
+  it("is all tried here", () => {
+    const named = Object.entries(NAMES).flatMap(([document, names]) => names.map(() => document));
+    // The README's is of the example, which retrofit-diff.test.ts takes.
+    const guides = blocksOf("diff").filter(({ document }) => document !== "README.md");
+    expect(guides.map(({ document }) => document)).toEqual(named);
   });
 
-  it.each(names)("of %s takes at most twelve lines, to a program that was whole before", (name) => {
-    const diff = diffs[names.indexOf(name)] ?? [];
-    const changed = diff.filter((line) => /^[+-]/.test(line));
+  it.each(diffs)("of $name begins with a program that was whole before", ({ name, lines }) => {
+    const changed = lines.filter((line) => /^[+-]/.test(line));
     expect(changed.length).toBeGreaterThan(0);
-    expect(changed.length).toBeLessThanOrEqual(12);
-    expect(diff.every((line) => /^[ +-]/.test(line))).toBe(true);
-    expect(sideOf(diff, "-")).not.toContain("livetail");
-    execFileSync(process.execPath, ["--check", join(folder, `${name}-before.mjs`)]);
+    if (SHORT.includes(name)) expect(changed.length, "twelve lines").toBeLessThanOrEqual(12);
+    expect(lines.every((line) => /^[ +-]/.test(line))).toBe(true);
+    expect(sideOf(lines, "-")).not.toContain("livetail");
+    execFileSync(process.execPath, ["--check", folder.path(`${name}-before.mjs`)]);
   });
 
   it("of Express shows what the route prints, and its result", async () => {
-    const { program, url } = await start("express", "");
+    const { program, url } = await start("express", redis.url);
     const answer = await operate(url, "/boards/indeed/import");
     expect(answer).toMatchObject({ status: "completed", operation: "import", subject_id: "indeed" });
     expect(answer.logs).toMatchObject([
       { level: "info", message: "reading indeed" },
       { level: "warn", message: "page 3 is empty" },
     ]);
+    expect(await redis.cli("LLEN", `logs:${answer.run_id}:buffer`)).toBe("2");
+    expect(Number(await redis.cli("TTL", `logs:${answer.run_id}:buffer`))).toBeLessThanOrEqual(21_600);
     const result = await fetch(`${url}/operations/${answer.run_id}/result`);
     expect(await result.json()).toEqual({ jobs: 12 });
     expect(program.stdout).toBe("reading indeed\n");
@@ -169,6 +181,67 @@ describe("the README's retrofit", () => {
     );
     expect(program.stdout).toContain("writing the CV of Ada\n");
     await queue.close();
+  });
+
+  it("of BullMQ's log shows all attempts of a job as one run, whose id is the job's", async () => {
+    const queue = new Queue("letters", { connection: { url: redis.url } });
+    const { url } = await start("queue-web", redis.url);
+    const { program } = await start("queue-worker", redis.url);
+    const [good, bad] = await Promise.all([operate(url, "/letters/Ada"), operate(url, "/letters/nobody")]);
+    expect(good).toMatchObject({
+      status: "completed",
+      subject_id: "Ada",
+      owner: { attempt: 2 },
+      layer_status: { write: { current: 1, total: 2 } },
+      reset: null,
+    });
+    const tried = [
+      { message: "writing to Ada" },
+      { error: "Error: the model was busy", traceback: expect.any(String) },
+    ];
+    expect(good.logs).toMatchObject([...tried, { message: "writing to Ada" }]);
+    expect(await read(`${viewerUrl}/${good.run_id}/result`)).toEqual({ pages: 2 });
+    expect(bad).toMatchObject({ status: "failed", error: "the model was busy", owner: { attempt: 3 } });
+    expect(bad.logs.filter(({ message }) => message === "writing to nobody")).toHaveLength(3);
+    expect(bad.logs.filter(({ traceback }) => traceback !== undefined)).toHaveLength(3);
+    await until(async () => (await queue.getJob(good.run_id))?.returnvalue?.pages === 2, "the queue");
+    await until(async () => (await queue.getJob(bad.run_id))?.failedReason === "the model was busy", "the queue");
+    expect(program.stderr).toBe("");
+    await queue.close();
+  });
+
+  it("of BullMQ's log leaves one that trims without a word, and that goes with its job", async () => {
+    const connection = { url: redis.url };
+    const queue = new Queue("trimmed", { connection });
+    const kept: unknown[] = [];
+    const worker = new Worker(
+      "trimmed",
+      async (job) => {
+        for (let line = 0; line < 5; line++) await job.log(`line ${line}`);
+        kept.push(await queue.getJobLogs(job.id ?? ""));
+      },
+      { connection },
+    );
+    const { id = "" } = await queue.add("job", {}, { keepLogs: 2, removeOnComplete: true });
+    await until(async () => kept.length === 1 && (await queue.getJob(id)) === undefined, "the job");
+    expect(kept).toEqual([{ logs: ["line 3", "line 4"], count: 2 }]);
+    expect(await queue.getJobLogs(id)).toEqual({ logs: [], count: 0 });
+    await worker.close();
+    await queue.close();
+  });
+
+  it("of server-sent events shows the same lines and result to the viewer, then to whoever comes later", async () => {
+    const printed = "page 1 of indeed\npage 2 of indeed\npage 3 of indeed\n12\n";
+    for (const version of ["-before", ""] as const) {
+      const { url } = await start(`sse${version}`, "");
+      await until(() => fetch(url).then(Boolean, () => false), "the service");
+      const { program } = await start(`sse-viewer${version}`, "", { SERVICE: url });
+      expect(await program.ended, version).toBe(0);
+      expect([program.stdout, program.stderr]).toEqual([printed, ""]);
+      if (version !== "") continue;
+      const answer = await operate(url, "/boards/indeed/import");
+      expect(answer.logs.map(({ message }) => message)).toEqual(printed.split("\n").slice(0, 3));
+    }
   });
 
   it("of a script shows what it prints, and lets it end by itself", async () => {

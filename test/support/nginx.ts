@@ -30,25 +30,27 @@ export function findNginx(): string {
 }
 
 /**
- * Starts an nginx in front of `targetPort`; resolves when it takes connections. `directives` are added to its only
- * `location`, each with its semicolon.
+ * Starts an nginx in front of a port; resolves when it takes connections. `directives` are added to its only
+ * `location`, each with its semicolon. In place of the port a function may make all that stands in its `http`, from the
+ * port that it is to listen at.
  */
-export async function startNginx(targetPort: number, directives = ""): Promise<Nginx> {
+export async function startNginx(target: number | ((port: number) => string), directives = ""): Promise<Nginx> {
+  const httpText = typeof target === "function" ? target : (port: number) => serverText(port, target, directives);
   // Another process can take a free port before nginx does.
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await startAt(await freePort(), targetPort, directives);
+      return await startAt(await freePort(), httpText);
     } catch (error) {
       if (!(error instanceof Error && error.message.includes("in use")) || attempt === 3) throw error;
     }
   }
 }
 
-async function startAt(port: number, targetPort: number, directives: string): Promise<Nginx> {
+async function startAt(port: number, httpText: (port: number) => string): Promise<Nginx> {
   const folder = mkdtempSync(join(tmpdir(), "livetail-nginx-"));
   const config = join(folder, "nginx.conf");
   const log = join(folder, "error.log");
-  writeFileSync(config, configText(folder, port, targetPort, directives));
+  writeFileSync(config, configText(folder, httpText(port)));
   const server: ChildProcess = spawn(findNginx(), ["-p", folder, "-e", log, "-c", config], { stdio: "ignore" });
   await once(server, "spawn");
   server.unref();
@@ -82,7 +84,7 @@ async function startAt(port: number, targetPort: number, directives: string): Pr
 }
 
 /** One process in the foreground, so that nothing of it is left when it is killed, and all its files in `folder`. */
-function configText(folder: string, port: number, targetPort: number, directives: string): string {
+function configText(folder: string, httpText: string): string {
   return `
 daemon off;
 master_process off;
@@ -97,15 +99,20 @@ http {
   scgi_temp_path ${folder}/scgi;
   gzip on;
   gzip_types text/event-stream application/json application/problem+json application/x-ndjson;
+  ${httpText}
+}
+`;
+}
+
+function serverText(port: number, targetPort: number, directives: string): string {
+  return `
   server {
     listen ${HOST}:${port};
     location / {
       proxy_pass http://${HOST}:${targetPort};
       ${directives}
     }
-  }
-}
-`;
+  }`;
 }
 
 function takesConnections(port: number): Promise<boolean> {
