@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startWorld, type World } from "../examples/runner-service/world/start-world.js";
 import { COVERAGE_HEADS, coverageRows } from "../src/coverage-table.js";
-import type { CoverageAnswer } from "../src/protocol.js";
+import type { CoverageAnswer, PollAnswer } from "../src/protocol.js";
 import { ensureBuilt } from "./support/built.js";
 import { endedRun, post, recordsFolder, SLOW_REQUESTS } from "./support/runner-service.js";
 import { served } from "./support/served.js";
@@ -127,4 +127,30 @@ describe.each(["before", "after"] as const)("the service %s its retrofit", (when
 it("does the same work, before and after, on either framework", () => {
   expect(results).toHaveLength(4);
   for (const result of results) expect(result).toEqual(results[0]);
+});
+
+it("ends what it waits for when it is cancelled after its retrofit, be it a site or a model", async () => {
+  const slow = await startWorld({ speed: 0.001 });
+  const { openDatabase } = await import("../examples/runner-service/service/database.js");
+  const { start } = await import("../examples/runner-service/after/express.js");
+  const folder = await recordsFolder();
+  const job = { id: "job-7", title: "Engineer", company: "Northwind", location: "Berlin", salary: "-" };
+  await openDatabase(folder).jobs.save({ ...job, requirements: ["You know SQL."], company_page: "northwind" });
+  const { url, close } = await start(0, { ...slow, folder, livetail: await openLivetail() });
+  closing.push(slow.close, close);
+
+  /** Starts it, cancels it once it has logged this, and resolves to its run when that has ended. */
+  const cancelled = async (path: string, body: object | undefined, event: string): Promise<PollAnswer> => {
+    const runId = (await post(url, path, body)).headers.get("x-run-id") ?? "";
+    const read = async () => (await (await fetch(`${url}/operations/${runId}`)).json()) as PollAnswer;
+    await until(async () => (await read()).logs.some((entry) => entry.event === event), event);
+    expect((await fetch(`${url}/operations/${runId}/cancel`, { method: "POST" })).status).toBe(202);
+    return endedRun(url, runId);
+  };
+  const importing = await cancelled("/jobs/import", { job_id: "job-101" }, "layer_start");
+  expect([importing.status, importing.layer_status.fetch?.status]).toEqual(["cancelled", "skipped"]);
+  const annotating = await cancelled("/jobs/job-7/annotations", undefined, "llm_call_start");
+  expect([annotating.status, annotating.layer_status.annotate?.status]).toEqual(["cancelled", "skipped"]);
+  const call = annotating.logs.find(({ event }) => event === "llm_call_error");
+  expect(call).toMatchObject({ step_name: "annotate", backend: "anthropic", metadata: { aborted: true } });
 });
