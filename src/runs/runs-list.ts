@@ -43,7 +43,7 @@ export function createRunsList({ client, query, onOpen }: RunsListOptions): Runs
   const said = element("p", "said", { role: "status" });
   const notice = element("span", "");
   const retry = button("button", "Try again", () => watch.ask());
-  const toolbar = element("div", "toolbar", { role: "search" }, search, status, operation, tally);
+  const toolbar = element("div", "toolbar", { role: "search", ariaLabel: "Runs" }, search, status, operation, tally);
   const away = element("div", "notice", { hidden: true }, notice, retry);
   const body = element("tbody", "", { role: "rowgroup" });
   const heads = Object.entries(COLUMNS).map(([part, text]) =>

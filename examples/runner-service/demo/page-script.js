@@ -88,7 +88,11 @@ document.addEventListener("livetail-open", (event) => {
   show(event.detail.run_id);
 });
 
-if (location.hash.length > 1) show(location.hash.slice(1));
+function showNamed() {
+  if (location.hash.length > 1) show(location.hash.slice(1));
+}
+addEventListener("hashchange", showNamed);
+showNamed();
 
 const runners = document.querySelector(".runners ul");
 

@@ -12,22 +12,26 @@ export interface World {
   boardUrl: string;
   /** Anthropic's base URL; OpenAI's is `/v1` below it. The ledger of a key is at `/calls?key=`. */
   modelsUrl: string;
+  /** Divides every latency that begins from now on. */
+  speed: number;
   /** What the models answered to this key so far. */
   calls(apiKey: string): ModelCall[];
   close(): Promise<void>;
 }
 
-/** Starts both. `speed` divides every latency; default 1. */
+/** Starts both, at speed 1 by default. */
 export async function startWorld({ speed = 1 }: { speed?: number } = {}): Promise<World> {
-  const wait = (ms: number): Promise<void> => delay(ms / speed);
+  const wait = (ms: number): Promise<void> => delay(ms / world.speed);
   const models = modelServer(wait);
   const [board, providers] = await Promise.all([listen(jobBoard(wait)), listen(models.handle)]);
-  return {
+  const world: World = {
     boardUrl: board.url,
     modelsUrl: providers.url,
+    speed,
     calls: models.calls,
     close: async () => void (await Promise.all([board.close(), providers.close()])),
   };
+  return world;
 }
 
 async function listen(listener: RequestListener): Promise<{ url: string; close(): Promise<void> }> {
