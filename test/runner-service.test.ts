@@ -187,7 +187,7 @@ async function walk({ world }: Demo, starting: PanelPage, watching: PanelPage): 
   }
 }
 
-describe.each<Framework>(["express", "fastify"])("the service on %s", (framework) => {
+describe.concurrent.each<Framework>(["express", "fastify"])("the service on %s", (framework) => {
   it("shows of each operation what it says itself, in one process", async () => {
     const demo = await start({ framework });
     const visitor = await visit(demo.url);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { memoryStore } from "livetail";
 import { openLivetail } from "../after/livetail.js";
 import { startWorld, type World } from "../world/start-world.js";
-import { type Framework, frameworks } from "./frameworks.js";
+import { type Framework, startService } from "./frameworks.js";
 import { startFront } from "./front.js";
 import { pageOf } from "./page.js";
 import { startRedisServer } from "./redis-server.js";
@@ -57,7 +57,7 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
     if (redis === false) {
       const livetail = openLivetail({ store: memoryStore() });
       opened.push(() => livetail.close());
-      const { url, close: end } = await onPort(port, (at) => frameworks[framework](at, { ...service, livetail }));
+      const { url, close: end } = await onPort(port, (at) => startService(framework, at, { ...service, livetail }));
       opened.push(end);
       return { url, world, runners: [], close };
     }
