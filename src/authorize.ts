@@ -5,6 +5,7 @@ export type Action = "read" | "list" | "cancel" | "delete" | "health" | "coverag
 
 /** What `authorize` is asked with. */
 export interface AuthorizeRequest {
+  /** The HTTP method, in capitals. */
   method: string;
   /** The URL as it came. */
   url: string;
@@ -14,11 +15,19 @@ export interface AuthorizeRequest {
   raw: unknown;
   /** null where the request names no run. */
   runId: string | null;
+  /** What is wanted. */
   action: Action;
 }
 
 /** `true`: allowed. `false`: 403. Else a status from 400 to 599 with a message for the viewer. */
-export type AuthorizeAnswer = boolean | { status: number; message?: string | undefined };
+export type AuthorizeAnswer =
+  | boolean
+  | {
+      /** 400 to 599. */
+      status: number;
+      /** Why, for the viewer to read. Default: what the status means in general. */
+      message?: string | undefined;
+    };
 
 /**
  * Decides on every request, resumes too; a preflight alone is not asked about. One that throws or rejects refuses with

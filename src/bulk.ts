@@ -18,8 +18,11 @@ export interface BulkOptions<Item> {
 
 /** How many items' runs ended how. */
 export interface BulkOutcome {
+  /** Items whose run completed. */
   completed: number;
+  /** Items whose run failed. */
   failed: number;
+  /** Items that were cancelled, or never begun because of a cancel. */
   cancelled: number;
 }
 

@@ -35,7 +35,9 @@ export type ErrorCode = keyof typeof ERRORS;
 
 /** Every error that livetail makes. `code` identifies it, `status` is its HTTP status or 0. */
 export class LivetailError extends Error {
+  /** What it is: the one thing to tell errors apart by. */
   readonly code: ErrorCode;
+  /** The HTTP status of an answer with it; 0 where it is none. */
   readonly status: number;
 
   /** `detail` replaces the table's message; `options.cause` keeps what led here. */

@@ -29,7 +29,12 @@ export const MAX_MESSAGE_LENGTH = 4096;
 const IDLE_LEASES = 10;
 
 /** What a layer change may say besides its status. `current` and `total` show as progress. */
-export type LayerMetadata = Record<string, unknown> & { current?: number; total?: number };
+export type LayerMetadata = Record<string, unknown> & {
+  /** How many of `total` are done. */
+  current?: number;
+  /** How many there are to do. */
+  total?: number;
+};
 
 /** What the runs of a process share. */
 export interface RunHost extends WriterHost {
@@ -51,6 +56,7 @@ export interface RunHost extends WriterHost {
 
 /** One handle of one run: the producer of its lines. */
 export class Handle<Events extends object = OpenEvents> implements CurrentRun, LogSink, WriterEvents {
+  /** The id of the run. */
   readonly id: string;
   protected readonly host: RunHost;
   protected readonly totals: Totals = createTotals();
@@ -245,6 +251,7 @@ export class Handle<Events extends object = OpenEvents> implements CurrentRun, L
     });
   }
 
+  /** Called when somebody asked for a cancel: aborts `signal`. */
   onCancelRequested(): void {
     if (this.cancelled) return;
     this.cancelled = true;
@@ -253,6 +260,7 @@ export class Handle<Events extends object = OpenEvents> implements CurrentRun, L
 
   onStored(_version: number): void {}
 
+  /** Called when another owner took over: aborts `signal`. */
   onFenced(): void {
     this.abort(new LivetailError("FENCED"));
   }

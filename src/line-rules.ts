@@ -9,8 +9,11 @@ type Fields = Record<string, unknown>;
 
 /** What is used of a validator that speaks https://standardschema.dev, such as zod 4, valibot or arktype. */
 export interface StandardSchema<Input> {
+  /** What every such validator has. */
   readonly "~standard": {
+    /** Answers at once, with the value or with `issues`. */
     validate(value: unknown): unknown;
+    /** For the compiler alone. */
     readonly types?: { readonly input: Input } | undefined;
   };
 }

@@ -44,7 +44,9 @@ export type LayerCallback = (layer: string, status: LayerStatus, message?: strin
 
 /** Everything of one process. `Events` is what the loggers of its runs take; see `createLivetail`. */
 export interface Livetail<Events extends object = OpenEvents> {
+  /** Where runs are kept. */
   readonly store: LogStore;
+  /** Reads runs for viewers: pages, and runs that are followed. */
   readonly reader: Reader;
   /** The routes of protocol §7, for the adapters. */
   readonly handler: Handler;

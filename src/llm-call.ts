@@ -25,6 +25,7 @@ export interface LlmCallInfo {
   model?: string;
   /** The step that calls, such as `grader`. */
   step?: string;
+  /** A class of models of your own, such as `cheap`. */
   tier?: string | number;
   /** Whose prices count, such as `anthropic`, when the backend's name does not say it. */
   provider?: string;

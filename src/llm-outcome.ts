@@ -10,6 +10,7 @@ import type { CostSource } from "./protocol.js";
 export interface LlmOutcome {
   /** The model that answered. */
   model?: string;
+  /** The tokens of the call. */
   usage?: LlmUsage;
   /** Dollars, 0 to a million; leave it out when nobody knows. */
   costUsd?: number;

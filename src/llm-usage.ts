@@ -24,9 +24,11 @@ export interface LlmUsage {
 export interface LlmAnswer {
   /** The model that answered. */
   model?: string;
+  /** The tokens of the call. */
   usage?: LlmUsage;
   /** Dollars, when the provider says so. */
   costUsd?: number;
+  /** Who said so. */
   costSource?: "provider";
 }
 

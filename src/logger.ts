@@ -23,17 +23,25 @@ export interface LlmCall extends EventFields {
   stepName?: string;
   /** Who answered, such as `openrouter`. */
   backend?: string;
+  /** The model that answered. */
   model?: string;
+  /** A class of models of your own, such as `cheap`. */
   tier?: string | number;
   /** Dollars, 0 to a million; leave it out when nobody knows. */
   costUsd?: number;
+  /** Who said what it cost. */
   costSource?: CostSource;
   /** Milliseconds. */
   durationMs?: number;
+  /** All that went in, cached tokens included. */
   inputTokens?: number;
+  /** All that came out, reasoning included. */
   outputTokens?: number;
+  /** Of the input: read from a cache. */
   cachedTokens?: number;
+  /** Of the input: written to a cache. */
   cacheWriteTokens?: number;
+  /** Of the output: reasoning. */
   reasoningTokens?: number;
 }
 

@@ -10,7 +10,9 @@ export interface PricedCall {
   backend: string;
   /** Whose prices count, such as `anthropic`, if somebody said so. */
   provider?: string;
+  /** The model that answered. */
   model: string;
+  /** The tokens of the call. */
   usage: LlmUsage;
 }
 

@@ -54,7 +54,9 @@ export interface RunOptions {
 
 /** The handle that owns a run. */
 export class Run<Events extends object = OpenEvents> extends Handle<Events> implements LeaseHolder {
+  /** What the operation works on. */
   readonly subjectId: string;
+  /** What is done. */
   readonly operation: string;
   /**
    * Resolves when the store has the run. Rejects, already handled, with `OWNED` or `RUN_ENDED` when the id belongs

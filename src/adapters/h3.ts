@@ -20,8 +20,11 @@ import { limitKeepAlive } from "./node.js";
 export interface H3Event {
   /** On Node with Node's own objects. */
   readonly req: Request & { readonly runtime?: { readonly node?: { readonly req: unknown; readonly res?: unknown } } };
+  /** The URL of the request. */
   readonly url: URL;
+  /** What the answer will have, as middlewares set it. */
   readonly res: { readonly status?: number | undefined; readonly headers: Headers };
+  /** What h3 knows of it: the route. */
   readonly context: { readonly matchedRoute?: { readonly route?: string } };
 }
 

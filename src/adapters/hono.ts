@@ -18,6 +18,7 @@ import { limitKeepAlive } from "./node.js";
 
 /** What of a Hono context is read; a Hono `Handler` takes one. */
 export interface HonoContext {
+  /** The request, and the pattern of its route. */
   readonly req: { readonly raw: Request; readonly routePath: string };
   /** With `@hono/node-server` it holds Node's own objects. */
   readonly env?: unknown;

@@ -17,14 +17,21 @@ import { sendNode, serveNode, watchNode } from "./node.js";
 
 /** What of a Koa context is used; a Koa `Middleware` takes one. */
 export interface KoaContext {
+  /** Node's own request. */
   readonly req: IncomingMessage;
+  /** Node's own answer. */
   readonly res: ServerResponse;
   /** Below the mounts around (`koa-mount`). */
   readonly url: string;
+  /** The URL as it came. */
   readonly originalUrl: string;
+  /** The status of the answer. */
   status: number;
+  /** The body of the answer. */
   body: unknown;
+  /** False: somebody else answers. */
   respond?: boolean | undefined;
+  /** Sets headers of the answer. */
   set(headers: Record<string, string>): void;
 }
 

@@ -14,9 +14,13 @@ export interface LivetailModuleOptions {
 
 /** What `forRoot` returns: a Nest `DynamicModule`, global, that provides the livetail as `LIVETAIL`. */
 export interface LivetailDynamicModule {
+  /** The class of the module. */
   module: new () => object;
+  /** It is there in every module. */
   global: true;
+  /** The livetail, under its token. */
   providers: { provide: symbol; useValue: Livetail }[];
+  /** That token. */
   exports: symbol[];
 }
 
@@ -31,6 +35,7 @@ type Serve = (req: IncomingMessage & { originalUrl?: string }, res: ServerRespon
  * is closed by whoever made it.
  */
 export const LivetailModule = {
+  /** Makes the module. Import it once. */
   forRoot(options: LivetailModuleOptions = {}): LivetailDynamicModule {
     const livetail = options.livetail ?? defaultLivetail();
     const mount = mountPath(options.mount ?? "/operations");

@@ -18,6 +18,7 @@ import type { Run } from "../run.js";
 
 /** What a route handler gets beside its request. */
 export interface NextContext<Params extends object = object> {
+  /** The parameters of the route. */
   readonly params: Promise<Params>;
 }
 
@@ -82,7 +83,9 @@ export function createNextCoverage(
 
 /** A call of a route: its request, and its parameters as they are. */
 export interface NextCall<Params extends object = object, Req extends Request = Request> {
+  /** The request as Next hands it out. */
   readonly request: Req;
+  /** The parameters of its route. */
   readonly params: Params;
 }
 

@@ -23,8 +23,11 @@ export interface AiMiddlewareOptions {
 export interface AiMiddleware {
   /** Nothing: each version of the AI SDK wants another word here, and none reads it. */
   readonly specificationVersion: never;
+  /** Called by the AI SDK around a call that answers at once. */
   wrapGenerate<T>(asked: { doGenerate: () => PromiseLike<T>; model: AiModel }): Promise<T>;
+  /** Called by the AI SDK around a call that streams. */
   wrapStream<T extends object>(asked: { doStream: () => PromiseLike<T>; model: AiModel }): Promise<T>;
+  /** Called by the AI SDK around a call for embeddings. */
   wrapEmbed<T>(asked: { doEmbed: () => PromiseLike<T>; model: AiModel }): Promise<T>;
 }
 

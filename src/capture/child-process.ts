@@ -27,7 +27,9 @@ export interface CaptureOptions {
 
 /** The pipes of a child process, or of a worker thread that was made with `stdout: true` and `stderr: true`. */
 export interface ChildOutput {
+  /** Where lines without an error are printed; null if it was not piped. */
   stdout: Readable | null;
+  /** Where the others are; null if it was not piped. */
   stderr: Readable | null;
 }
 

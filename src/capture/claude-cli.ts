@@ -12,12 +12,19 @@ import { createLineSplitter } from "./line-splitter.js";
 
 /** A command that was started: what `spawn` of `node:child_process` returns. */
 export interface ClaudeProcess {
+  /** What the command prints; must be a pipe. */
   readonly stdout: Readable | null;
+  /** What it complains of; its end tells why the command failed. */
   readonly stderr: Readable | null;
+  /** Its exit code; null while it runs, or when a signal ended it. */
   readonly exitCode: number | null;
+  /** The signal that ended it; null for none. */
   readonly signalCode: string | null;
+  /** Whether a signal was sent to it by this process. */
   readonly killed: boolean;
+  /** Hears that it could not be started. */
   once(event: "error", listener: (error: Error) => void): unknown;
+  /** Hears of its end, when its pipes are closed, too. */
   once(event: "close", listener: () => void): unknown;
 }
 

@@ -10,6 +10,7 @@ export interface DebugCaptureOptions {
 
 /** The `debug` function itself, as `import debug from "debug"` has it. */
 export interface DebugModule {
+  /** What debug calls before it writes. */
   formatArgs(this: { namespace: string }, args: unknown[]): void;
 }
 

@@ -17,22 +17,37 @@ export interface LangchainOptions {
 
 /** A callback handler of LangChain, as `callbacks` takes one. None of its methods throws or waits. */
 export interface LangchainCallbacks {
+  /** Tells it from other handlers. */
   readonly name: string;
   /** LangChain calls it in place: a queue of its own would not know the current run. */
   readonly awaitHandlers: true;
+  /** What goes wrong here reaches no chain. */
   readonly raiseError: false;
+  /** It wants to hear of models. */
   readonly ignoreLLM: false;
+  /** It wants to hear of chains: fallbacks are some. */
   readonly ignoreChain: false;
+  /** It does not want to hear of agents. */
   readonly ignoreAgent: true;
+  /** It does not want to hear of retrievers. */
   readonly ignoreRetriever: true;
+  /** It does not want to hear of events of the user's. */
   readonly ignoreCustomEvent: true;
+  /** It is the same in every chain. */
   copy(): LangchainCallbacks;
+  /** A call of a chat model begins. */
   handleChatModelStart(...told: ModelStart): void;
+  /** A call of another model begins. */
   handleLLMStart(...told: ModelStart): void;
+  /** A call was answered. */
   handleLLMEnd(output: unknown, runId: string, parentRunId?: string, tags?: string[], extra?: object): void;
+  /** A call failed. */
   handleLLMError(error: unknown, runId: string): void;
+  /** A chain begins. */
   handleChainStart(chain: unknown, inputs: unknown, runId: string, parentRunId?: string): void;
+  /** A chain ends. */
   handleChainEnd(outputs: unknown, runId: string): void;
+  /** A chain fails. */
   handleChainError(error: unknown, runId: string): void;
 }
 
@@ -49,6 +64,7 @@ type ModelStart = [
 
 /** What this file needs of LangChain's class of that name. */
 export interface CallbackManagerClass {
+  /** What LangChain calls to find the callbacks of a run. */
   _configureSync(...args: never[]): unknown;
 }
 

@@ -11,9 +11,13 @@ export { exportRun } from "./opentelemetry-export.js";
 
 /** What this file needs of a span. */
 export interface OtelSpan {
+  /** What was done. */
   readonly name: string;
+  /** Its fields. */
   readonly attributes: Attributes;
+  /** How it ended; code 2 is an error. */
   readonly status: { readonly code: number; readonly message?: string | undefined };
+  /** What happened in it, exceptions among them. */
   readonly events: readonly { readonly name: string; readonly attributes?: Attributes | undefined }[];
   /** Seconds, and nanoseconds beside them. */
   readonly duration: readonly [number, number];
@@ -23,9 +27,13 @@ type Attributes = Readonly<Record<string, unknown>>;
 
 /** A span processor, as `BasicTracerProvider` and `NodeSDK` take one. None of its methods throws or waits. */
 export interface LivetailSpanProcessor {
+  /** A span begins. */
   onStart(span: OtelSpan): void;
+  /** A span has ended. */
   onEnd(span: OtelSpan): void;
+  /** Resolves at once: nothing waits here. */
   forceFlush(): Promise<void>;
+  /** Resolves at once: nothing was opened. */
   shutdown(): Promise<void>;
 }
 
@@ -145,10 +153,15 @@ function millisecondsOf([seconds, nanoseconds]: readonly [number, number]): numb
 
 /** What this file needs of a log record. */
 export interface OtelLogRecord {
+  /** How grave it is, 1 to 24. */
   readonly severityNumber?: number | undefined;
+  /** The same as a word. */
   readonly severityText?: string | undefined;
+  /** What it says. */
   readonly body?: unknown;
+  /** What happened. */
   readonly eventName?: string | undefined;
+  /** Its fields. */
   readonly attributes: Attributes;
   /** Seconds since 1970, and nanoseconds beside them. */
   readonly hrTime: readonly [number, number];
@@ -156,8 +169,11 @@ export interface OtelLogRecord {
 
 /** A log record processor, as `LoggerProvider` takes one. None of its methods throws or waits. */
 export interface LivetailLogProcessor {
+  /** A record was made. */
   onEmit(record: OtelLogRecord): void;
+  /** Resolves at once: nothing waits here. */
   forceFlush(): Promise<void>;
+  /** Resolves at once: nothing was opened. */
   shutdown(): Promise<void>;
 }
 

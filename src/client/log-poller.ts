@@ -51,14 +51,23 @@ const MOST_UNREAD = 5000;
  * watching is what such a process is there for.
  */
 export class LogPoller implements AsyncIterable<LogEntry> {
+  /** Calls back with each line, once and in order. Returns what takes the callback away, as all of these do. */
   declare readonly onLog: Subscribe<"onLog">;
+  /** Calls back with all layers when one changed. */
   declare readonly onLayerStatus: Subscribe<"onLayerStatus">;
+  /** Calls back once, when the run has ended and every line was reported. */
   declare readonly onComplete: Subscribe<"onComplete">;
+  /** Calls back with the first failure of a series, and with the fatal one. */
   declare readonly onError: Subscribe<"onError">;
+  /** Calls back with the status when it changes. */
   declare readonly onStatus: Subscribe<"onStatus">;
+  /** Calls back with lines that can no longer be had. */
   declare readonly onGap: Subscribe<"onGap">;
+  /** Calls back when the numbering began anew: clear what is shown. */
   declare readonly onReset: Subscribe<"onReset">;
+  /** Calls back with calls and costs when they change. */
   declare readonly onBackendStats: Subscribe<"onBackendStats">;
+  /** Calls back with who executes the run when that changes. */
   declare readonly onOwner: Subscribe<"onOwner">;
 
   /**

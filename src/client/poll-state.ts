@@ -34,12 +34,15 @@ export interface PollerEvents {
   onComplete: Completion;
   /** A failure: the first of a series, and the fatal one, after which the poller has stopped. */
   onError: ClientError;
+  /** Where the run stands, when that changes. */
   onStatus: RunStatus;
   /** Lines that can no longer be had. */
   onGap: Gap;
   /** The numbering began anew: clear what is shown. */
   onReset: Reset;
+  /** Calls and costs, when they change. */
   onBackendStats: BackendStats;
+  /** Who executes the run, when that changes. */
   onOwner: OwnerInfo;
 }
 

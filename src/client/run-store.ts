@@ -18,8 +18,11 @@ export interface RunSnapshot {
   readonly missing: number;
   /** Null before the first answer, as are the others. */
   readonly status: RunStatus | null;
+  /** Its layers by name. */
   readonly layers: LayerMap;
+  /** What its calls of models did and cost. */
   readonly stats: BackendStats | null;
+  /** Who executes it. */
   readonly owner: OwnerInfo | null;
   /** The final state; null while the run is open, or lines of it are on their way. */
   readonly completion: Completion | null;

@@ -25,6 +25,7 @@ const REFLECTED = { src: "src", runId: "run-id", subjectId: "subject-id" } as co
  * the focus is.
  */
 export class LivetailPanel extends Base {
+  /** The attributes whose change begins anew. */
   static readonly observedAttributes: string[] = Object.values(REFLECTED);
 
   #options: PanelOptions = {};
@@ -53,15 +54,17 @@ export class LivetailPanel extends Base {
     }
   }
 
-  /** Headers, credentials, `fetch` and the transport of its requests. Setting it begins anew. */
+  /** Headers, credentials, `fetch` and the transport of its requests. */
   get options(): PanelOptions {
     return this.#options;
   }
+  /** Begins anew with these. */
   set options(options: PanelOptions) {
     this.#options = options;
     this.#beginSoon();
   }
 
+  /** Called by the browser: begins, or goes on where it was moved to. */
   connectedCallback(): void {
     // What a page set before the element was defined hides what the class has.
     for (const [name, early] of Object.entries(this)) {
@@ -72,11 +75,13 @@ export class LivetailPanel extends Base {
     else this.#beginSoon();
   }
 
+  /** Called by the browser: asks for nothing any more. */
   disconnectedCallback(): void {
     this.#stay.abort();
     this.#panel?.stop();
   }
 
+  /** Called by the browser: begins anew. */
   attributeChangedCallback(_name: string, before: string | null, after: string | null): void {
     if (before !== after) this.#beginSoon();
   }

@@ -22,6 +22,7 @@ const REFLECTED = ["src", "query"] as const;
  * keys work wherever the focus is.
  */
 export class LivetailRuns extends Base {
+  /** The attributes whose change begins anew. */
   static readonly observedAttributes: string[] = [...REFLECTED];
 
   #options: RunsOptions = {};
@@ -47,15 +48,17 @@ export class LivetailRuns extends Base {
     }
   }
 
-  /** Headers, credentials and `fetch` of its requests. Setting it begins anew. */
+  /** Headers, credentials and `fetch` of its requests. */
   get options(): RunsOptions {
     return this.#options;
   }
+  /** Begins anew with these. */
   set options(options: RunsOptions) {
     this.#options = options;
     this.#beginSoon();
   }
 
+  /** Called by the browser: begins, or goes on where it was moved to. */
   connectedCallback(): void {
     // What a page set before the element was defined hides what the class has.
     for (const name of [...REFLECTED, "options"]) {
@@ -67,11 +70,13 @@ export class LivetailRuns extends Base {
     else this.#beginSoon();
   }
 
+  /** Called by the browser: asks for nothing any more. */
   disconnectedCallback(): void {
     this.#keys?.abort();
     this.#list?.stop();
   }
 
+  /** Called by the browser: begins anew. */
   attributeChangedCallback(_name: string, before: string | null, after: string | null): void {
     if (before !== after) this.#beginSoon();
   }

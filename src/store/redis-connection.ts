@@ -10,9 +10,13 @@ import { LivetailError } from "../errors.js";
 
 /** What livetail asks of an ioredis client or Cluster (`^5.4 || ^6`). Structural, so that ioredis stays optional. */
 export interface RedisClient {
+  /** Whether it is connected, in ioredis' words. */
   readonly status: string;
+  /** What it was made with. */
   readonly options: { keyPrefix?: string | undefined };
+  /** True of a Cluster. */
   readonly isCluster?: boolean;
+  /** Makes another one with the same options. */
   duplicate(...overrides: never[]): unknown;
 }
 
