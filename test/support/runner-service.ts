@@ -3,7 +3,6 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PollAnswer } from "../../src/protocol.js";
-import { until } from "./until.js";
 
 /** The five slow endpoints, each with a request for it. */
 export const SLOW_REQUESTS: readonly [path: string, body?: object][] = [
@@ -27,10 +26,9 @@ export function post(url: string, path: string, body?: object): Promise<Response
 
 /** A run with all its lines, when it has ended. */
 export async function endedRun(url: string, runId: string): Promise<PollAnswer> {
-  let answer: PollAnswer | undefined;
-  await until(async () => {
-    answer = (await (await fetch(`${url}/operations/${runId}?since=0&limit=1000&wait=5`)).json()) as PollAnswer;
-    return answer.expected_log_count === answer.next_index;
-  }, `the end of ${runId}`);
-  return answer as PollAnswer;
+  const read = async (query: string) =>
+    (await (await fetch(`${url}/operations/${runId}?${query}`)).json()) as PollAnswer;
+  let answer = await read("since=0");
+  while (answer.expected_log_count !== answer.next_index) answer = await read(`cursor=${answer.cursor}&wait=20`);
+  return read("since=0&limit=1000");
 }
