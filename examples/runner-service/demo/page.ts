@@ -86,7 +86,7 @@ function runnersOf(leaseMs: number): string {
   const seconds = Math.ceil((leaseMs * (1 + 4 / 3)) / 1000);
   return `<div class="runners">
 <ul aria-label="Runners"></ul>
-<p>Kill a runner while it works: its run stays to be watched through the other one, and has failed as OWNER_LOST about ${seconds} seconds later.</p>
+<p>Kill a runner while it works: its run is still there to be watched through the other one, and fails as OWNER_LOST about ${seconds} seconds later.</p>
 </div>`;
 }
 

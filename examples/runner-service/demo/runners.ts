@@ -25,6 +25,7 @@ export interface Runner {
   readonly name: string;
   /** Where it listens, or did. */
   readonly url: string;
+  /** It listens. */
   readonly alive: boolean;
   /** Ends it in the midst of what it does; resolves when it is gone. */
   kill(): Promise<void>;
@@ -39,16 +40,20 @@ export async function startRunner(setup: RunnerSetup): Promise<Runner> {
   let child: ChildProcess;
   let url = "";
   let exited: Promise<unknown>;
-  const alive = (): boolean => child.exitCode === null && child.signalCode === null;
+  let alive = false;
 
   const start = async (): Promise<void> => {
     child = fork(PROGRAM, [JSON.stringify(setup)], { execArgv: ["--import", "tsx"] });
     exited = once(child, "exit");
+    child.once("exit", () => {
+      alive = false;
+    });
     const ended = exited.then(() => {
       throw new Error(`${setup.name} ended before it listened.`);
     });
     [url] = (await Promise.race([once(child, "message"), ended])) as [string];
     ended.catch(() => {});
+    alive = true;
   };
   await start();
 
@@ -58,14 +63,15 @@ export async function startRunner(setup: RunnerSetup): Promise<Runner> {
       return url;
     },
     get alive() {
-      return alive();
+      return alive;
     },
     async kill() {
       child.kill("SIGKILL");
       await exited;
     },
     async revive() {
-      if (!alive()) await start();
+      const ended = child.exitCode !== null || child.signalCode !== null;
+      if (ended) await start();
     },
     async close() {
       if (child.connected) child.disconnect();
