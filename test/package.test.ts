@@ -68,7 +68,14 @@ function filesBelow(folder: string): string[] {
 
 describe("the packed package", () => {
   test("holds the built files and its papers, and nothing else", () => {
-    expect(readdirSync(installed).sort()).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "dist", "package.json"]);
+    expect(readdirSync(installed).sort()).toEqual([
+      "CHANGELOG.md",
+      "LICENSE",
+      "README.md",
+      "dist",
+      "docs",
+      "package.json",
+    ]);
   });
 
   test("holds every file that its exports and bin name", () => {
