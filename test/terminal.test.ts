@@ -118,6 +118,17 @@ describe("an entry on a terminal", () => {
     );
   });
 
+  it("says a field once when the message was made of the event's fields", () => {
+    const scored = {
+      event: "job_scored",
+      layer: "score",
+      metadata: { title: "Data Engineer", score: 88, tags: ["a"] },
+    };
+    expect(logged(scored)).toBe('info  ★ job_scored: layer=score, title=Data Engineer, score=88 tags=["a"]');
+    const own = { event: "job_scored", message: "Data Engineer: 88", metadata: { score: 88 } };
+    expect(logged(own)).toBe("info  ★ Data Engineer: 88 score=88");
+  });
+
   it("colours the level", () => {
     const line = encoder.message({ level: "error", message: "broken" });
     expect(renderEntry(parseLine(line, 0), true)).toContain(`${ESC}[31m`);
@@ -196,9 +207,10 @@ describe("layers, gaps and the summary on a terminal", () => {
       backend_stats: {
         backends: {
           x: { ...stat(2, 0.5, 1), fallbacks: 1, input_tokens: 1200, output_tokens: 30 },
-          claude: stat(1, 0.000012, 0, 1),
+          claude: stat(1, 0, 0, 1),
+          partly: stat(2, 0.000012, 0, 1),
         },
-        total: stat(3, 0.500012, 1, 1),
+        total: stat(5, 0.500012, 1, 2),
       },
       owner: { id: null, url: null, state: "none", attempt: 1 },
       error: "it broke",
@@ -212,9 +224,10 @@ describe("layers, gaps and the summary on a terminal", () => {
       "  it broke",
       "  ✔ a  success",
       "  ✖ b  failed",
-      "  $ claude  1 call  $0.000012  1 unpriced",
+      "  $ claude  1 call  1 unpriced",
+      "  $ partly  2 calls  $0.000012  1 unpriced",
       "  $ x  2 calls  $0.50  1 error  1 fallback  1200 tokens in, 30 out",
-      "  $ total  3 calls  $0.50  1 error  1 unpriced",
+      "  $ total  5 calls  $0.50  1 error  2 unpriced",
     ]);
   });
 

@@ -109,13 +109,18 @@ function pairsOf(entry: LogEntry): string {
   let text = "";
   for (const [name, value] of [...unsaid, ...Object.entries(entry.metadata)]) {
     const shown = shortValue(value);
-    if (shown === "") continue;
+    if (shown === "" || isTold(entry.message, name, value)) continue;
     const pair = `${harmless(name, false)}=${shown}`;
     if (text.length + pair.length > MAX_PAIRS) return `${text} …`;
     text += text === "" ? pair : ` ${pair}`;
   }
   const told = duration_ms === undefined || /\d ?m?s\b/.test(entry.message);
   return told ? text : `${text}${text === "" ? "" : " "}(${duration(duration_ms)})`;
+}
+
+/** Whether a message that was made of an event and its fields has this one. */
+function isTold(message: string, name: string, value: unknown): boolean {
+  return typeof value !== "object" && message.includes(`${name}=${String(value).slice(0, MAX_VALUE)}`);
 }
 
 function shortValue(value: unknown): string {
@@ -190,7 +195,9 @@ export function renderSummary(runId: string, state: RunState, color: boolean): s
 }
 
 function costOf(name: string, stat: BackendStat): string {
-  const parts = [name, count(stat.calls, "call"), money(stat.cost_usd)];
+  const parts = [name, count(stat.calls, "call")];
+  // Calls of which nobody knows the price did not cost nothing.
+  if (stat.cost_usd > 0 || stat.unpriced_calls < stat.calls) parts.push(money(stat.cost_usd));
   const { fallbacks = 0, input_tokens: input = 0, output_tokens: output = 0 } = stat;
   if (stat.errors > 0) parts.push(count(stat.errors, "error"));
   if (fallbacks > 0) parts.push(count(fallbacks, "fallback"));
