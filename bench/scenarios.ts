@@ -2,6 +2,7 @@ import { browser } from "./browser.js";
 import { busyPolls } from "./busy-polls.js";
 import { bytes } from "./bytes.js";
 import { catchUp } from "./catch-up.js";
+import { coverage } from "./coverage.js";
 import { fanOutBurst } from "./fan-out-burst.js";
 import { fanOutSteady } from "./fan-out-steady.js";
 import { growth } from "./growth.js";
@@ -18,6 +19,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ingest,
   idlePolls,
   busyPolls,
+  coverage,
   catchUp,
   fanOutSteady,
   fanOutBurst,

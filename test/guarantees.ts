@@ -332,9 +332,9 @@ export const guarantees: readonly Guarantee[] = [
     title: "let every viewer finish with every line once on the embedded store",
     mutation: {
       file: "src/poll.ts",
-      name: "a page ends one line too early",
-      find: "  const to = next + entries.length;",
-      replace: "  const to = next + Math.max(0, entries.length - 1);",
+      name: "a page lacks its first line",
+      find: "  return pageBytes(view, entries, to, gap, reset, paceMs);",
+      replace: "  return pageBytes(view, entries.slice(1), to, gap, reset, paceMs);",
     },
   },
   {
@@ -342,9 +342,9 @@ export const guarantees: readonly Guarantee[] = [
     title: "let every viewer finish with every line once through Redis, also where hints get lost",
     mutation: {
       file: "src/poll.ts",
-      name: "a page ends one line too early",
-      find: "  const to = next + entries.length;",
-      replace: "  const to = next + Math.max(0, entries.length - 1);",
+      name: "a page lacks its first line",
+      find: "  return pageBytes(view, entries, to, gap, reset, paceMs);",
+      replace: "  return pageBytes(view, entries.slice(1), to, gap, reset, paceMs);",
     },
   },
   {

@@ -70,6 +70,10 @@ export const livetailFastify: FastifyPluginCallback<LivetailFastifyOptions> = (
   done();
 };
 
+/** A request as it is measured. A WeakMap would cost a tenth of a short request (`npm run bench -- coverage`). */
+type Measured = FastifyRequest & { [MEASURED]?: MeasuredRequest };
+const MEASURED = Symbol("livetail.measured");
+
 /** Measures the routes of the application, for `GET /-/coverage`: `app.register(livetailFastifyCoverage, { livetail })`. */
 export const livetailFastifyCoverage: FastifyPluginCallback<{ livetail?: Pick<Livetail, "coverage"> }> = (
   app,
@@ -77,14 +81,13 @@ export const livetailFastifyCoverage: FastifyPluginCallback<{ livetail?: Pick<Li
   done,
 ) => {
   const { coverage } = livetail;
-  const measured = new WeakMap<FastifyRequest, MeasuredRequest>();
-  app.addHook("onRequest", (request, _reply, next) => {
+  app.addHook("onRequest", (request: Measured, _reply, next) => {
     const begun = coverage.begin();
-    measured.set(request, begun);
+    request[MEASURED] = begun;
     withRequest(begun, next);
   });
-  app.addHook("onResponse", (request, reply, next) => {
-    const begun = measured.get(request);
+  app.addHook("onResponse", (request: Measured, reply, next) => {
+    const begun = request[MEASURED];
     const { url, config } = request.routeOptions;
     const own = (config as { livetail?: boolean }).livetail === true;
     if (begun !== undefined && url !== undefined && !own)
