@@ -37,19 +37,23 @@ describe("the demo", { timeout: 60_000 }, () => {
     }
   });
 
-  it("stays up for a person until Ctrl-C, on another port if its own is taken", async () => {
+  it("stays up with two runners for a person until Ctrl-C, on another port if its own is taken", async () => {
     const taken = createServer();
     // It may be taken by somebody else; that serves as well.
     const settled = new Promise((resolve) => taken.once("listening", resolve).once("error", resolve));
     taken.listen(3000, "127.0.0.1");
     await settled;
     try {
-      const demo = startDemo();
+      const demo = startDemo("--redis", "--fastify");
       await demo.printed("stdout", "Ctrl-C ends it.");
       const url = new URL(/http:\S+/.exec(demo.stdout)?.[0] ?? "");
       expect(url.port).not.toBe("3000");
       const page = await fetch(url);
-      expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
+      expect(page.headers.get("content-type")).toMatch(/^text\/html/);
+      expect(await (await fetch(`${url.origin}/runners`)).json()).toEqual([
+        { name: "runner-1", alive: true },
+        { name: "runner-2", alive: true },
+      ]);
       const started = await fetch(`${url.origin}/jobs/job-101/cv`, { method: "POST" });
       expect(started.status).toBe(202);
       demo.child.kill("SIGINT");

@@ -14,6 +14,7 @@ export interface Front {
   close(): Promise<void>;
 }
 
+/** Whom a front stands before. */
 export interface FrontOptions {
   /** Where runners are now, or were: one that refuses is passed over. Asked at each request. */
   runners(): readonly string[];

@@ -11,6 +11,7 @@ const SCRIPT = readFileSync(new URL("./page-script.js", import.meta.url), "utf8"
 const BROKEN: Record<string, string> = { "job-113": "its page is broken", "job-404": "does not exist" };
 const JOBS = ["job-101", "job-103", "job-106", "job-110", ...Object.keys(BROKEN)];
 
+/** What the page says of its service. */
 export interface PageOptions {
   framework: Framework;
   /** How long a run without its runner seems alive, in milliseconds; null where there are no runners to kill. */

@@ -11,6 +11,7 @@ import { pageOf } from "./page.js";
 import { startRedisServer } from "./redis-server.js";
 import { answerAboutRunners, type Runner, startRunner } from "./runners.js";
 
+/** How a demo is started. */
 export interface DemoOptions {
   /** Default express. */
   framework?: Framework;

@@ -8,6 +8,7 @@ export interface Person {
   kind: "hiring_manager" | "recruiter";
 }
 
+/** A company whose page tells of it and its people. */
 export interface Company {
   slug: string;
   name: string;
@@ -15,8 +16,10 @@ export interface Company {
   people: Person[];
 }
 
+/** A place that lists postings. */
 export type Source = "indeed" | "bayt" | "himalayas";
 
+/** A job that is open. */
 export interface Posting {
   /** `job-101` and so on. */
   id: string;

@@ -10,6 +10,7 @@ export interface Prompt {
   usageAsked: boolean;
 }
 
+/** What a call is billed for. */
 export interface Usage {
   input_tokens: number;
   output_tokens: number;
