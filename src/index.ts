@@ -15,7 +15,7 @@ export type { Action, Authorize, AuthorizeAnswer, AuthorizeRequest, CorsOptions 
 export { type BulkOptions, type BulkOutcome, runBulk } from "./bulk.js";
 export type { Clock } from "./clock.js";
 export { type ErrorCode, isLivetailError, LivetailError } from "./errors.js";
-export { createFetchHandler } from "./fetch.js";
+export { createFetchHandler, type FetchHandlerOptions } from "./fetch.js";
 export type { Handle, LayerMetadata } from "./handle.js";
 export type { Handler } from "./handler.js";
 export { parseLine } from "./line.js";
@@ -52,5 +52,5 @@ export {
 export type { Price, PricedCall, PriceFn } from "./price.js";
 export type * from "./protocol.js";
 export type { EndOutcome, Run, RunOptions } from "./run.js";
-export { memoryStore } from "./store/memory.js";
+export { type MemoryStoreOptions, memoryStore } from "./store/memory.js";
 export type { LogStore, StoreLimits } from "./store.js";
