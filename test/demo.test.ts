@@ -43,8 +43,8 @@ describe("the demo", { timeout: 60_000 }, () => {
     const settled = new Promise((resolve) => taken.once("listening", resolve).once("error", resolve));
     taken.listen(3000, "127.0.0.1");
     await settled;
+    const demo = startDemo("--redis", "--fastify");
     try {
-      const demo = startDemo("--redis", "--fastify");
       await demo.printed("stdout", "Ctrl-C ends it.");
       const url = new URL(/http:\S+/.exec(demo.stdout)?.[0] ?? "");
       expect(url.port).not.toBe("3000");
@@ -59,6 +59,8 @@ describe("the demo", { timeout: 60_000 }, () => {
       demo.child.kill("SIGINT");
       expect(await demo.ended).toBe(0);
     } finally {
+      // So that its runners and its Redis end with it, whatever was not as expected.
+      demo.child.kill();
       taken.close();
     }
   });
