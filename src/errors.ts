@@ -12,6 +12,7 @@ export const ERRORS = {
   RUN_NOT_FOUND: [404, "There is no such run; it never existed or has expired."],
   METHOD_NOT_ALLOWED: [405, "This method is not allowed here."],
   RUN_NOT_COMPLETED: [409, "The run has not completed."],
+  IDEMPOTENCY_KEY_REUSED: [422, "This Idempotency-Key came with another request before."],
   TOO_MANY_VIEWERS: [429, "Too many viewers are attached."],
   TOO_MANY_OPERATIONS: [429, "Too many operations wait already."],
   STORE_UNAVAILABLE: [503, "The store cannot be reached."],

@@ -15,7 +15,7 @@ import { plainText } from "./plain-text.js";
 import { isTerminal, LIMITS, type RunStatus } from "./protocol.js";
 import { randomId } from "./random-id.js";
 import type { Run, RunOptions } from "./run.js";
-import { keyedRunId } from "./run-id.js";
+import { keyedRunId, keyedText } from "./run-id.js";
 import { WorkLimit, type WorkLimitOptions } from "./work-limit.js";
 
 /** What the operations of a server are made with. */
@@ -39,6 +39,12 @@ export interface OperationOptions<Input> {
   subject?: (input: Input) => string;
   /** More of a run: its metadata, its parent. */
   run?: (input: Input) => Omit<RunOptions, "id" | "handOver" | "takeOver">;
+  /**
+   * What a request with an `Idempotency-Key` is known again by, beside its key, operation and subject: anything that JSON
+   * can say. Default: its body, where that is parsed already (by Fastify, or in front of Express, Koa and Nest); elsewhere
+   * nothing.
+   */
+  fingerprint?: (input: Input) => unknown;
 }
 
 /** A request for an operation. */
@@ -46,10 +52,15 @@ export interface OperationRequest {
   operation: string;
   subject: string;
   options: RunOptions;
+  /** Asked for requests with an `Idempotency-Key`. */
+  fingerprint?(): unknown;
   /** A header's value by lower-case name. */
   header(name: string): string | undefined;
   work(run: Run): unknown;
 }
+
+/** What is known of a request before anybody looks at its headers. */
+export type AskedOperation = Pick<OperationRequest, "operation" | "subject" | "options" | "fingerprint">;
 
 /** The body of a `202 Accepted`. */
 export interface AcceptedOperation {
@@ -61,13 +72,19 @@ export interface AcceptedOperation {
   view_url: string;
 }
 
-/** What a request of a framework asks for. Throws what the options' functions throw. */
+/** What a request of a framework asks for; `body` is the parsed one. Throws what the options' functions throw. */
 export function requestFor<Input>(
   operation: string,
   input: Input,
-  { subject = () => operation, run = () => ({}) }: OperationOptions<Input> = {},
-): Pick<OperationRequest, "operation" | "subject" | "options"> {
-  return { operation, subject: subject(input), options: run(input) };
+  { subject = () => operation, run = () => ({}), fingerprint }: OperationOptions<Input> = {},
+  body?: unknown,
+): AskedOperation {
+  return {
+    operation,
+    subject: subject(input),
+    options: run(input),
+    fingerprint: () => (fingerprint === undefined ? body : fingerprint(input)),
+  };
 }
 
 /** The operations of a server. */
@@ -76,11 +93,11 @@ export interface OperationRoutes {
    * Begins an operation and answers at the latest after a second: 202 with its run's addresses; 200 with its result (or
    * the 409 of a run that did not complete) when it is there within what `Prefer: wait` asks for; 429 when too many wait;
    * 503 when it is draining. A second request with the same `Idempotency-Key` for the same operation and subject gets
-   * the run of the first. Never rejects.
+   * the run of the first, or 422 when its fingerprint is another. Never rejects.
    */
   accept(request: OperationRequest): Promise<HandlerResponse>;
   /** Begins a run for an endpoint that answers as it did before. Throws `CLOSED`. */
-  watch(request: Pick<OperationRequest, "operation" | "subject" | "options">): WatchedRequest;
+  watch(request: AskedOperation): WatchedRequest;
   /** Takes nothing more, and resolves when all that was taken is done. To be called before `livetail.close()`. */
   drain(): Promise<void>;
 }
@@ -100,10 +117,17 @@ const READABLE_MS = 1000;
 /** How the work of an operation ended. */
 type Outcome = { completed: true; result: unknown } | { completed: false; error: string };
 
+/** What an `Idempotency-Key` makes of a request: which run is its own, and what that run has to have in its metadata. */
+interface Keyed {
+  id: string;
+  fingerprint: string;
+}
+
 /** A run of this process that is not over. */
 interface Underway {
   run: Run;
   over: Promise<Outcome>;
+  fingerprint: string | undefined;
 }
 
 /** Makes them. */
@@ -141,17 +165,15 @@ export function createOperationRoutes(options: OperationRoutesOptions = {}): Ope
     return Promise.race([promise, late]).finally(cancel);
   };
 
-  const begin = (request: OperationRequest, id: string | undefined): Underway => {
-    const { operation, subject, work } = request;
-    const run = livetail().createOperationRun(subject, operation, {
-      ...request.options,
-      ...(id !== undefined && { id }),
-    });
+  const begin = ({ operation, subject, options, work }: OperationRequest, keyed: Keyed | undefined): Underway => {
+    const metadata = { idempotency_fingerprint: keyed?.fingerprint, ...options.metadata };
+    const mine = keyed === undefined ? options : { ...options, id: keyed.id, metadata };
+    const run = livetail().createOperationRun(subject, operation, mine);
     const over = new Promise<Outcome>((resolve) => {
       limit.add(async () => {
         try {
           // A key may have come to another process at the same time: its claim says which of them does the work.
-          if (id !== undefined) await within(run.ready, READABLE_MS);
+          if (keyed !== undefined) await within(run.ready, READABLE_MS);
           run.signal.throwIfAborted();
           run.start();
           const result = await withRun(run, () => work(run));
@@ -167,37 +189,47 @@ export function createOperationRoutes(options: OperationRoutesOptions = {}): Ope
         underway.delete(run.id);
       });
     });
-    const one = { run, over };
+    const one = { run, over, fingerprint: keyed?.fingerprint };
     underway.set(run.id, one);
     return one;
   };
 
   /** The answer about a run that another request began, perhaps in another process; null for none. */
-  const begunBefore = async (id: string, waits: boolean): Promise<HandlerResponse | null> => {
+  const begunBefore = async ({ id, fingerprint }: Keyed, waits: boolean): Promise<HandlerResponse | null> => {
     const { store } = livetail();
     const answer = await store.read({ runId: id, from: { kind: "none" }, limit: 0, known: null });
     if (answer === null) return null;
-    const { status, error } = answer.run;
+    const { status, error, metadata } = answer.run;
+    if (!metadata.includes(fingerprint)) return problemAnswer("IDEMPOTENCY_KEY_REUSED");
     if (!waits || !isTerminal(status)) return accepted(id, status);
     if (status !== "completed") return outcome(id, { completed: false, error });
     return addressed(jsonAnswer((await store.readResult(id)) ?? "null"), id);
   };
 
-  const accept = async (request: OperationRequest): Promise<HandlerResponse> => {
-    const { operation, subject, header } = request;
+  const keyedBy = ({ operation, subject, header, fingerprint }: OperationRequest): Keyed | undefined => {
     const key = header("idempotency-key");
+    if (key === undefined) return undefined;
+    return {
+      id: keyedRunId(operation, secret, [operation, subject, key]),
+      fingerprint: keyedText(secret, [fingerprint?.()]),
+    };
+  };
+
+  const accept = async (request: OperationRequest): Promise<HandlerResponse> => {
+    const { header } = request;
     const waitSeconds = preferredWait(header("prefer"));
-    const id = key === undefined ? undefined : keyedRunId(operation, secret, [operation, subject, key]);
-    let mine = id === undefined ? undefined : underway.get(id);
-    if (mine === undefined && id !== undefined) {
-      const answer = await within(begunBefore(id, waitSeconds > 0), READABLE_MS);
+    const keyed = keyedBy(request);
+    let mine = keyed && underway.get(keyed.id);
+    if (mine === undefined && keyed !== undefined) {
+      const answer = await within(begunBefore(keyed, waitSeconds > 0), READABLE_MS);
       if (answer !== null) return answer;
-      mine = underway.get(id);
+      mine = underway.get(keyed.id);
     }
+    if (mine !== undefined && mine.fingerprint !== keyed?.fingerprint) return problemAnswer("IDEMPOTENCY_KEY_REUSED");
     if (mine === undefined) {
       if (draining) return problemAnswer("CLOSED", "This server takes no more operations.", 503);
       if (limit.full) return problemAnswer("TOO_MANY_OPERATIONS");
-      mine = begin(request, id);
+      mine = begin(request, keyed);
     }
     const { run, over } = mine;
     if (waitSeconds === 0) {

@@ -14,6 +14,11 @@ export function newRunId(operation: string, random: string = randomId(RANDOM_LEN
 
 /** The id that belongs to `words`, the same each time, for whoever knows `secret`; nobody else can guess it. */
 export function keyedRunId(operation: string, secret: string, words: readonly string[]): string {
+  return newRunId(operation, keyedText(secret, words));
+}
+
+/** 120 bits as text that belong to `words`, likewise. Throws what JSON throws. */
+export function keyedText(secret: string, words: readonly unknown[]): string {
   const digest = createHmac("sha256", secret).update(JSON.stringify(words)).digest();
-  return newRunId(operation, Array.from(digest.subarray(0, RANDOM_LENGTH), (byte) => ALPHABET[byte & 31]).join(""));
+  return Array.from(digest.subarray(0, RANDOM_LENGTH), (byte) => ALPHABET[byte & 31]).join("");
 }

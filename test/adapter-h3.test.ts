@@ -1,10 +1,13 @@
+import compression from "compression";
 import { basicAuth, H3, handleCors, onRequest, toNodeHandler } from "h3";
 import { describe, expect, it } from "vitest";
 import { createH3Handler } from "../src/adapters/h3.js";
-import { configureLivetail, createLivetail } from "../src/livetail.js";
+import { configureLivetail } from "../src/livetail.js";
 import { memoryStore } from "../src/store/memory.js";
+import { itWorksBehindOthers } from "./contract/fronted.js";
 import { describeHttp } from "./contract/http.js";
-import { ask, openStream } from "./contract/http-client.js";
+import type { Front } from "./contract/http-scene.js";
+import { echo } from "./support/echo.js";
 import { served } from "./support/served.js";
 
 describeHttp(
@@ -27,17 +30,7 @@ describeHttp(
 
 describe("the h3 handler", () => {
   it("knows its mount below routes with parameters", async () => {
-    const handler = {
-      handle: ({ mount, path, query, url }: { mount: string; path: string; query: string; url: string }) => ({
-        status: 200,
-        headers: {},
-        body: `${mount} ${path} ${query} ${url}`,
-      }),
-      closeViewers() {},
-      close() {},
-      viewers: () => 0,
-    };
-    const app = new H3().all("/tenants/:tenant/operations/**", createH3Handler({ handler }));
+    const app = new H3().all("/tenants/:tenant/operations/**", createH3Handler(echo));
     const mount = "/tenants/t%201/operations";
     const text = async (path: string) => (await app.request(path)).text();
     expect(await text(`${mount}/a%2fb?c=d`)).toBe(`${mount} /a%2fb c=d ${mount}/a%2fb?c=d`);
@@ -45,24 +38,17 @@ describe("the h3 handler", () => {
     expect((await app.request(`${mount}x`)).status).toBe(404);
   });
 
-  it("works behind the framework's own CORS and authentication", async () => {
-    const livetail = createLivetail({ store: memoryStore() });
-    const run = livetail.createOperationRun("s", "op");
-    run.log("one");
-    await run.complete();
-    const app = new H3();
-    app.use(onRequest((event) => void handleCors(event, { origin: ["https://app.test"] })));
-    app.use(basicAuth({ password: "p" }));
-    app.all("/operations/**", createH3Handler(livetail));
-    const { url, close } = await served(toNodeHandler(app));
-    expect((await ask(url, `/operations/${run.id}/stream`)).status).toBe(401);
-    const headers = { Authorization: `Basic ${btoa("u:p")}`, Origin: "https://app.test" };
-    const stream = await openStream(url, `/operations/${run.id}/stream`, { headers });
-    expect(stream.headers).toMatchObject({ "access-control-allow-origin": "https://app.test" });
-    expect((await stream.rest()).at(-1)?.event).toBe("end");
-    await close();
-    await livetail.close();
-  });
+  itWorksBehindOthers(
+    async (livetail) => {
+      const app = new H3();
+      app.use(onRequest((event) => void handleCors(event, { origin: ["https://app.test"] })));
+      app.use(basicAuth({ password: "p" }));
+      app.all("/operations/**", createH3Handler(livetail));
+      // It has no compression of its own.
+      return served(toNodeHandler(app), compression({ threshold: 0 }) as unknown as Front);
+    },
+    { authorization: `Basic ${btoa("u:p")}` },
+  );
 
   it("serves the default livetail when it is given none", async () => {
     const livetail = configureLivetail({ store: memoryStore() });

@@ -5,10 +5,11 @@ import { compress } from "hono/compress";
 import { cors } from "hono/cors";
 import { describe, expect, it } from "vitest";
 import { createHonoHandler } from "../src/adapters/hono.js";
-import { configureLivetail, createLivetail } from "../src/livetail.js";
+import { configureLivetail } from "../src/livetail.js";
 import { memoryStore } from "../src/store/memory.js";
+import { itWorksBehindOthers } from "./contract/fronted.js";
 import { describeHttp } from "./contract/http.js";
-import { ask, openStream } from "./contract/http-client.js";
+import { echo } from "./support/echo.js";
 import { served } from "./support/served.js";
 
 describeHttp(
@@ -31,17 +32,7 @@ describeHttp(
 
 describe("the Hono handler", () => {
   it("knows its mount below routes with parameters and sub-apps", async () => {
-    const handler = {
-      handle: ({ mount, path, query, url }: { mount: string; path: string; query: string; url: string }) => ({
-        status: 200,
-        headers: {},
-        body: `${mount} ${path} ${query} ${url}`,
-      }),
-      closeViewers() {},
-      close() {},
-      viewers: () => 0,
-    };
-    const tenant = new Hono().all("/operations/*", createHonoHandler({ handler }));
+    const tenant = new Hono().all("/operations/*", createHonoHandler(echo));
     const app = new Hono().route("/tenants/:tenant", tenant);
     const mount = "/tenants/t%201/operations";
     const text = async (path: string) => (await app.request(path)).text();
@@ -50,30 +41,11 @@ describe("the Hono handler", () => {
     expect((await app.request(`${mount}x`)).status).toBe(404);
   });
 
-  it("works behind the framework's own CORS, compression and authentication", async () => {
-    const livetail = createLivetail({ store: memoryStore() });
-    const run = livetail.createOperationRun("s", "op");
-    run.log("one");
-    await run.flush();
+  itWorksBehindOthers(async (livetail) => {
     const app = new Hono();
     app.use(cors({ origin: "https://app.test" }), compress({ threshold: 0 }), bearerAuth({ token: "t" }));
     app.all("/operations/*", createHonoHandler(livetail));
-    const { url, close } = await served(getRequestListener(app.fetch));
-    const headers = { Authorization: "Bearer t", Origin: "https://app.test", "Accept-Encoding": "gzip" };
-    expect((await ask(url, `/operations/${run.id}/stream`)).status).toBe(401);
-    const stream = await openStream(url, `/operations/${run.id}/stream`, { headers });
-    expect(stream.headers).toMatchObject({ "access-control-allow-origin": "https://app.test" });
-    expect(stream.headers).not.toHaveProperty("content-encoding");
-    await stream.until(({ event }) => event === "log");
-    run.log("two");
-    expect((await stream.until(({ event }) => event === "log")).at(-1)?.data.message).toBe("two");
-    stream.vanish();
-    const poll = await fetch(`${url}/operations/${run.id}`, { headers });
-    expect(poll.headers.get("content-encoding")).toBe("gzip");
-    expect(await poll.json()).toMatchObject({ next_index: 2 });
-    livetail.handler.closeViewers();
-    await close();
-    await livetail.close();
+    return served(getRequestListener(app.fetch));
   });
 
   it("serves the default livetail when it is given none", async () => {

@@ -1,10 +1,14 @@
+import cors from "@koa/cors";
 import Koa from "koa";
+import compress from "koa-compress";
 import { describe, expect, it } from "vitest";
 import { createKoaHandler } from "../src/adapters/koa.js";
 import { configureLivetail, createLivetail } from "../src/livetail.js";
 import { memoryStore } from "../src/store/memory.js";
+import { itWorksBehindOthers } from "./contract/fronted.js";
 import { describeHttp } from "./contract/http.js";
 import { ask, openStream } from "./contract/http-client.js";
+import { echo } from "./support/echo.js";
 import { served } from "./support/served.js";
 
 describeHttp(
@@ -25,19 +29,6 @@ describeHttp(
 );
 
 describe("the Koa handler", () => {
-  const echo = {
-    handler: {
-      handle: ({ mount, path, query, url }: { mount: string; path: string; query: string; url: string }) => ({
-        status: 200,
-        headers: {},
-        body: `${mount} ${path} ${query} ${url}`,
-      }),
-      closeViewers() {},
-      close() {},
-      viewers: () => 0,
-    },
-  };
-
   it("knows its mount below that of others, and leaves what is beside it to the next", async () => {
     const app = new Koa();
     // What koa-mount does.
@@ -56,6 +47,19 @@ describe("the Koa handler", () => {
     expect((await ask(url, `${mount}/a%2fb?c=d`)).text).toBe(`${mount} /a%2fb c=d ${mount}/a%2fb?c=d`);
     expect((await ask(url, `${mount}x`)).text).toBe("theirs");
     await close();
+  });
+
+  itWorksBehindOthers(async (livetail) => {
+    const app = new Koa();
+    app.silent = true;
+    app.use(cors({ origin: "https://app.test" }));
+    app.use(compress({ threshold: 0, br: false }));
+    app.use(async (ctx, next) => {
+      if (ctx.get("Authorization") !== "Bearer t") ctx.throw(401);
+      await next();
+    });
+    app.use(createKoaHandler(livetail, { mount: "/operations" }));
+    return served(app.callback());
   });
 
   it("shows middlewares in front what it answered, and keeps what they set", async () => {

@@ -18,10 +18,10 @@ import { withRequest } from "../src/measured-request.js";
 import type { CoverageAnswer, RouteCoverage } from "../src/protocol.js";
 import type { Run } from "../src/run.js";
 import { memoryStore } from "../src/store/memory.js";
+import { describeCoverage, reportOf, type ServeCovered, seen, tellAll } from "./contract/coverage.js";
 import { ask } from "./contract/http-client.js";
 import { createTestIo } from "./support/cli.js";
 import { served } from "./support/served.js";
-import { until } from "./support/until.js";
 
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -34,17 +34,7 @@ function open(): Livetail {
   return livetail;
 }
 
-/** What an endpoint does that tells everything. */
-function tellAll(run: Run): void {
-  run.logger.layerStart("fetch");
-  run.logger.llmCallComplete({ backend: "openrouter", costUsd: 0.001 });
-  run.logger.layerComplete("fetch");
-}
-
-type Serve = (livetail: Livetail) => Promise<{ url: string; close(): Promise<void> }>;
-
-/** Servers with `/jobs/:id/blind`, `/jobs/:id/seen` (with a run) and `/jobs/:id/refused`, below a livetail's own routes. */
-const frameworks: Record<string, Serve> = {
+const frameworks: Record<string, ServeCovered> = {
   async express(livetail) {
     const app = express();
     app.use(createExpressCoverage(livetail));
@@ -105,44 +95,7 @@ const frameworks: Record<string, Serve> = {
   },
 };
 
-async function seen(livetail: Livetail): Promise<object> {
-  return livetail.runOperation("job", "seen", (run) => {
-    tellAll(run);
-    return {};
-  });
-}
-
-async function reportOf(livetail: Livetail, ready: (routes: RouteCoverage[]) => boolean): Promise<RouteCoverage[]> {
-  let routes: RouteCoverage[] = [];
-  await until(async () => {
-    routes = (await livetail.coverage.report()).routes;
-    return ready(routes);
-  }, "the report");
-  return routes;
-}
-
-describe.each(Object.entries(frameworks))("the coverage of %s", (_name, serve) => {
-  it("names each route by its pattern, with its requests and those that had a run, and leaves its own out", async () => {
-    const livetail = open();
-    const { url, close } = await serve(livetail);
-    cleanups.unshift(close);
-    for (const id of ["1", "2", "3"]) expect((await ask(url, `/jobs/${id}/blind`)).status).toBe(200);
-    for (const id of ["1", "2"]) expect((await ask(url, `/jobs/${id}/seen`)).status).toBe(200);
-    expect((await ask(url, "/jobs/1/refused")).status).toBe(400);
-    await ask(url, "/operations/-/health");
-    await ask(url, "/no/such/path");
-    const routes = await reportOf(livetail, (all) => all.reduce((sum, { requests }) => sum + requests, 0) === 5);
-    const byRoute = Object.fromEntries(routes.map((one) => [one.route, one]));
-    expect(Object.keys(byRoute).sort()).toEqual(["GET /jobs/:id/blind", "GET /jobs/:id/seen"]);
-    expect(byRoute["GET /jobs/:id/blind"]).toMatchObject({
-      requests: 3,
-      runs: 0,
-      visibility: "none",
-      missing: ["run"],
-    });
-    expect(byRoute["GET /jobs/:id/seen"]).toMatchObject({ requests: 2, runs: 2, visibility: "full", missing: [] });
-  });
-});
+for (const [name, serve] of Object.entries(frameworks)) describeCoverage(name, serve);
 
 describe("the coverage of a route", () => {
   /** A request to `route` that took `ms`, in which `work` ran as an operation. */

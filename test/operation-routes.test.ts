@@ -1,41 +1,52 @@
+import type { ServerResponse } from "node:http";
+import { json } from "node:stream/consumers";
 import { getRequestListener } from "@hono/node-server";
 import express from "express";
 import { fastify } from "fastify";
 import { H3, toNodeHandler } from "h3";
 import { Hono } from "hono";
 import Koa from "koa";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { createExpressOperations } from "../src/adapters/express.js";
 import { createFastifyOperations } from "../src/adapters/fastify.js";
 import { createH3Operations } from "../src/adapters/h3.js";
 import { createHonoOperations } from "../src/adapters/hono.js";
 import { createKoaOperations } from "../src/adapters/koa.js";
+import { createNodeOperations } from "../src/adapters/node.js";
 import { LivetailError } from "../src/errors.js";
-import { createLivetail, currentRun, type Livetail } from "../src/livetail.js";
-import type { AcceptedOperation, OperationRoutesOptions } from "../src/operation-routes.js";
-import type { Run } from "../src/run.js";
+import { createLivetail } from "../src/livetail.js";
+import type { AcceptedOperation } from "../src/operation-routes.js";
 import { memoryStore } from "../src/store/memory.js";
-import { type AskOptions, ask, deferred } from "./contract/http-client.js";
+import { deferred } from "./contract/http-client.js";
+import { describeOperations, operationsScene, type ServeOperations } from "./contract/operations.js";
 import { served } from "./support/served.js";
 import { until } from "./support/until.js";
 
-/** What the endpoints under test do; a test says it anew. */
-interface Work {
-  work(run: Run): unknown;
-  handler(): unknown;
+/** What a URL says after `name=`. */
+function said(name: string, url: string | undefined): string {
+  return new URL(url ?? "/", "http://x").searchParams.get(name) ?? "";
 }
 
-interface Server {
-  url: string;
-  drain(): Promise<void>;
-  close(): Promise<void>;
-}
-
-/** Servers with `POST /work` as an operation of the subject of `?of=`, and `POST /plain` as a synchronous one. */
-const frameworks: Record<string, (options: OperationRoutesOptions, test: Work) => Promise<Server>> = {
+const frameworks = {
+  async node(options, test) {
+    const { operation, synchronous, drain } = createNodeOperations(options);
+    const work = operation("work", (run) => test.work(run), {
+      subject: ({ url }) => said("of", url),
+      fingerprint: ({ url }) => said("as", url),
+    });
+    const plain = synchronous("plain", async (_req, res) => {
+      res.setHeader("Content-Type", "application/json").end(JSON.stringify(await test.handler()));
+    });
+    const fail = (res: ServerResponse) => () => void res.writeHead(500).end();
+    return {
+      ...(await served((req, res) => void (req.url === "/plain" ? plain : work)(req, res).catch(fail(res)))),
+      drain,
+    };
+  },
   async express(options, test) {
     const { operation, synchronous, drain } = createExpressOperations(options);
     const app = express();
+    app.use(express.json());
     app.post(
       "/work",
       operation("work", (run) => test.work(run), { subject: (req) => String(req.query.of) }),
@@ -68,6 +79,11 @@ const frameworks: Record<string, (options: OperationRoutesOptions, test: Work) =
     const plain = synchronous("plain", async (ctx: Koa.Context) => {
       ctx.body = await test.handler();
     });
+    // What parsers of bodies do.
+    app.use(async (ctx, next) => {
+      if (ctx.req.headers["content-type"]) Object.assign(ctx.request, { body: await json(ctx.req) });
+      return next();
+    });
     app.use((ctx, next) => (ctx.path === "/work" ? work(ctx) : plain(ctx, next)));
     return { ...(await served(app.callback())), drain };
   },
@@ -78,7 +94,8 @@ const frameworks: Record<string, (options: OperationRoutesOptions, test: Work) =
     app.post(
       "/work",
       operation("work", (run) => test.work(run), {
-        subject: (c) => new URL(c.req.raw.url).searchParams.get("of") ?? "",
+        subject: (c) => said("of", c.req.raw.url),
+        fingerprint: (c) => said("as", c.req.raw.url),
       }),
     );
     app.post(
@@ -93,7 +110,10 @@ const frameworks: Record<string, (options: OperationRoutesOptions, test: Work) =
     const app = new H3({ silent: true });
     app.post(
       "/work",
-      operation("work", (run) => test.work(run), { subject: (event) => event.url.searchParams.get("of") ?? "" }),
+      operation("work", (run) => test.work(run), {
+        subject: (event) => said("of", event.url.href),
+        fingerprint: (event) => said("as", event.url.href),
+      }),
     );
     app.post(
       "/plain",
@@ -101,91 +121,15 @@ const frameworks: Record<string, (options: OperationRoutesOptions, test: Work) =
     );
     return { ...(await served(toNodeHandler(app))), drain };
   },
-};
+} satisfies Record<string, ServeOperations>;
 
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0)) await cleanup();
-});
+for (const [name, serve] of Object.entries(frameworks)) describeOperations(name, serve);
 
-async function open(framework: string, options: OperationRoutesOptions = {}, reuse?: Livetail) {
-  const errors: LivetailError[] = [];
-  const livetail = reuse ?? createLivetail({ store: memoryStore(), onError: (error) => errors.push(error) });
-  const test: Work = { work: () => "done", handler: () => ({ ok: true }) };
-  const server = await frameworks[framework]?.({ livetail, ...options }, test);
-  if (server === undefined) throw new Error(`Unknown: ${framework}`);
-  cleanups.push(
-    () => server.close(),
-    () => livetail.close(),
-  );
-  const post = (path: string, headers: Record<string, string> = {}, more: AskOptions = {}) =>
-    ask(server.url, path, { method: "POST", headers, ...more });
-  const result = async (id: string) => (await livetail.store.readResult(id)) ?? null;
-  const read = async (id: string) =>
-    (await livetail.store.read({ runId: id, from: { kind: "none" }, limit: 0, known: null }))?.run ?? null;
-  return { livetail, test, server, post, result, read, errors };
-}
-
-describe.each(Object.keys(frameworks))("a slow endpoint of %s", (framework) => {
-  it("is accepted at once, with the addresses of a run that can be read and has the result", async () => {
-    const { test, post, read, result } = await open(framework);
-    const gate = deferred<string>();
-    test.work = async (run) => {
-      expect(currentRun()?.id).toBe(run.id);
-      run.log("working");
-      return { said: await gate.promise };
-    };
-    const answer = await post("/work?of=job-42");
-    const { run_id: id, ...body } = answer.json<AcceptedOperation & Record<string, unknown>>();
-    expect(answer.status).toBe(202);
-    expect(answer.headers).toMatchObject({ location: `/operations/${id}`, "retry-after": "1", "x-run-id": id });
-    expect(body).toEqual({
-      status: "queued",
-      poll_url: `/operations/${id}`,
-      stream_url: `/operations/${id}/stream`,
-      view_url: `/operations/${id}/view`,
-    });
-    expect(await read(id)).toMatchObject({ operation: "work", subjectId: "job-42" });
-    gate.resolve("hello");
-    await until(async () => (await read(id))?.status === "completed", "its end");
-    expect(await result(id)).toBe('{"said":"hello"}');
-  });
-
-  it("is answered with the result when it is there in the time that the caller would wait", async () => {
-    const { test, post } = await open(framework);
-    test.work = () => ({ pages: 2 });
-    const answer = await post("/work?of=a", { Prefer: "respond-async, wait=20" });
-    expect([answer.status, answer.json()]).toEqual([200, { pages: 2 }]);
-    expect(answer.headers).toMatchObject({ "preference-applied": "wait=20" });
-    expect(answer.headers.location).toBe(`/operations/${answer.headers["x-run-id"]}`);
-  });
-
-  it("can stay synchronous: it answers as before, names its run, and ends it by what it answers", async () => {
-    const { test, post, read } = await open(framework);
-    test.handler = () => {
-      currentRun()?.log("visible");
-      return { as: "before" };
-    };
-    const answer = await post("/plain");
-    expect([answer.status, answer.json()]).toEqual([200, { as: "before" }]);
-    const id = String(answer.headers["x-run-id"]);
-    await until(async () => (await read(id))?.status === "completed", "its end");
-    expect(await read(id)).toMatchObject({ operation: "plain", next: 1 });
-  });
-
-  it("goes on to the framework when a synchronous one throws, and the run has failed", async () => {
-    const { test, post, read, livetail } = await open(framework);
-    test.handler = () => Promise.reject(new Error("boom"));
-    expect((await post("/plain")).status).toBe(500);
-    const id = (await livetail.latestRun("plain", "plain")) ?? "";
-    await until(async () => (await read(id))?.status === "failed", "its end");
-    expect(await read(id)).toMatchObject({ error: "boom" });
-  });
-});
+const open = operationsScene();
 
 describe("an operation's request", () => {
   it("says what the run failed of, to a caller that waits", async () => {
-    const { test, post } = await open("express");
+    const { test, post } = await open(frameworks.express);
     test.work = () => Promise.reject(new Error("no such board"));
     const answer = await post("/work?of=a", { Prefer: "wait=20" });
     expect(answer.status).toBe(409);
@@ -193,7 +137,7 @@ describe("an operation's request", () => {
   });
 
   it("is accepted when the caller would wait, but not that long", async () => {
-    const { test, post } = await open("express");
+    const { test, post } = await open(frameworks.express);
     const gate = deferred<void>();
     test.work = () => gate.promise;
     const answer = await post("/work?of=a", { Prefer: "wait=1" });
@@ -203,8 +147,8 @@ describe("an operation's request", () => {
 
   it("gets the run of the first with the same key, while it goes on and when it is over, from another server, too", async () => {
     const options = { idempotencySecret: "shared by both" };
-    const first = await open("express", options);
-    const second = await open("fastify", options, first.livetail);
+    const first = await open(frameworks.express, options);
+    const second = await open(frameworks.fastify, options, first.livetail);
     let began = 0;
     const gate = deferred<string>();
     first.test.work = second.test.work = () => {
@@ -231,15 +175,15 @@ describe("an operation's request", () => {
   });
 
   it("has ids that nobody can guess from a key", async () => {
-    const a = await open("express");
-    const b = await open("express", {}, a.livetail);
+    const a = await open(frameworks.express);
+    const b = await open(frameworks.express, {}, a.livetail);
     const headers = { "Idempotency-Key": "k" };
     const ids = [await a.post("/work?of=a", headers), await b.post("/work?of=a", headers)];
     expect(ids[0]?.json().run_id).not.toBe(ids[1]?.json().run_id);
   });
 
   it("waits for its turn, is refused when too many wait, and is worked on in the order of its coming", async () => {
-    const { test, post, read } = await open("express", { maxConcurrent: 1, maxQueued: 2 });
+    const { test, post, read } = await open(frameworks.express, { maxConcurrent: 1, maxQueued: 2 });
     const gates = new Map<string, () => void>();
     test.work = (run) => {
       const { promise, resolve } = deferred<void>();
@@ -265,7 +209,7 @@ describe("an operation's request", () => {
   });
 
   it("is not worked on when it was cancelled while it waited", async () => {
-    const { test, post, read, livetail } = await open("express", { maxConcurrent: 1 });
+    const { test, post, read, livetail } = await open(frameworks.express, { maxConcurrent: 1 });
     const gate = deferred<void>();
     const worked: string[] = [];
     test.work = (run) => {
@@ -281,7 +225,7 @@ describe("an operation's request", () => {
   });
 
   it("is taken no more while the server drains, and what was taken is done first", async () => {
-    const { test, post, server, read } = await open("express", { maxConcurrent: 1 });
+    const { test, post, server, read } = await open(frameworks.express, { maxConcurrent: 1 });
     const gate = deferred<void>();
     test.work = () => gate.promise;
     const ids = [await post("/work?of=a"), await post("/work?of=b")].map((a) => a.json<AcceptedOperation>().run_id);
@@ -300,7 +244,7 @@ describe("an operation's request", () => {
     const inner = memoryStore();
     const away = { ...inner, claim: () => Promise.reject(new LivetailError("STORE_UNAVAILABLE")) };
     const livetail = createLivetail({ store: away, onError: () => {}, endTimeoutMs: 50 });
-    const { test, post } = await open("express", {}, livetail);
+    const { test, post } = await open(frameworks.express, {}, livetail);
     let worked = false;
     test.work = () => {
       worked = true;

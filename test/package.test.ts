@@ -45,7 +45,7 @@ beforeAll(async () => {
   const { filename } = JSON.parse(packed.toString())[0];
   execFileSync("tar", ["-xzf", join(project, filename), "-C", installed, "--strip-components", "1"]);
   for (const scope of ["@types", "@pydantic"]) mkdirSync(join(project, "node_modules", scope));
-  const peers = ["ioredis", "fastify", "react", "vue", "winston-transport", "@pydantic/genai-prices"];
+  const peers = ["ioredis", "fastify", "react", "rxjs", "tslib", "vue", "winston-transport", "@pydantic/genai-prices"];
   for (const name of ["zod", "eventsource-parser", "@types/express", "@types/node", ...peers]) {
     symlinkSync(join(ROOT, "node_modules", name), join(project, "node_modules", name));
   }

@@ -11,7 +11,7 @@ import {
   requestFor,
 } from "../operation-routes.js";
 import type { Run } from "../run.js";
-import { measureNode, sendNode, serveNode, watchNode } from "./node.js";
+import { askNode, measureNode, sendNode, serveNode, watchNode } from "./node.js";
 
 /** What of an Express request is read; an Express `RequestHandler` is one of these. */
 export type ExpressHandler = (
@@ -68,8 +68,7 @@ export function createExpressOperations(options?: OperationRoutesOptions): Expre
   const routes = createOperationRoutes(options);
   return {
     operation: (name, work, how) => (req, res, next) => {
-      const header = (field: string) => req.headers[field]?.toString();
-      const request = { ...requestFor(name, req, how), header, work: (run: Run) => work(run, req) };
+      const request = askNode(req, requestFor(name, req, how, req.body), (run) => work(run, req));
       routes.accept(request).then((answer) => sendNode(req, res, answer), next);
     },
     synchronous: (name, handler, how) => (req, res, next) =>

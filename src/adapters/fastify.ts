@@ -12,7 +12,7 @@ import {
   requestFor,
 } from "../operation-routes.js";
 import type { Run } from "../run.js";
-import { sendNode, serveNode, watchNode } from "./node.js";
+import { askNode, sendNode, serveNode, watchNode } from "./node.js";
 
 /** What the plugin is registered with, beside Fastify's own `prefix` and `logLevel`. */
 export interface LivetailFastifyOptions {
@@ -125,12 +125,8 @@ export function createFastifyOperations(options?: OperationRoutesOptions): Fasti
   const routes = createOperationRoutes(options);
   return {
     operation: (name, work, how) => async (request, reply) => {
-      const header = (field: string) => request.headers[field]?.toString();
-      const { status, headers, body } = await routes.accept({
-        ...requestFor(name, request, how),
-        header,
-        work: (run) => work(run, request),
-      });
+      const asked = requestFor(name, request, how, request.body);
+      const { status, headers, body } = await routes.accept(askNode(request.raw, asked, (run) => work(run, request)));
       return reply.code(status).headers(headers).send(body);
     },
     synchronous: (name, handler, how) => (request, reply) => {

@@ -13,7 +13,7 @@ import {
   requestFor,
 } from "../operation-routes.js";
 import type { Run } from "../run.js";
-import { sendNode, serveNode, watchNode } from "./node.js";
+import { askNode, sendNode, serveNode, watchNode } from "./node.js";
 
 /** What of a Koa context is used; a Koa `Middleware` takes one. */
 export interface KoaContext {
@@ -21,6 +21,7 @@ export interface KoaContext {
   readonly req: IncomingMessage;
   /** Node's own answer. */
   readonly res: ServerResponse;
+  readonly request: object;
   /** Below the mounts around (`koa-mount`). */
   readonly url: string;
   /** The URL as it came. */
@@ -108,9 +109,10 @@ export function createKoaOperations(options?: OperationRoutesOptions): KoaOperat
   const routes = createOperationRoutes(options);
   return {
     operation: (name, work, how) => async (ctx) => {
-      const header = (field: string) => ctx.req.headers[field]?.toString();
-      const request = { ...requestFor(name, ctx, how), header, work: (run: Run) => work(run, ctx) };
-      const { status, headers, body } = await routes.accept(request);
+      // Where parsers put it.
+      const { body: parsed } = ctx.request as { body?: unknown };
+      const asked = requestFor(name, ctx, how, parsed);
+      const { status, headers, body } = await routes.accept(askNode(ctx.req, asked, (run) => work(run, ctx)));
       ctx.set(headers);
       ctx.body = body;
       ctx.status = status;

@@ -11,7 +11,17 @@ import type { Handler } from "../handler.js";
 import { defaultLivetail } from "../livetail.js";
 import { withRequest } from "../measured-request.js";
 import { belowMount, mountPath } from "../mount.js";
-import type { WatchedRequest } from "../operation-routes.js";
+import {
+  type AskedOperation,
+  createOperationRoutes,
+  type OperationOptions,
+  type OperationRequest,
+  type OperationRoutes,
+  type OperationRoutesOptions,
+  requestFor,
+  type WatchedRequest,
+} from "../operation-routes.js";
+import type { Run } from "../run.js";
 
 /** What `node:http`, connect and the like call. `next` is for whatever lies outside the mount. */
 export type NodeHandler = (req: IncomingMessage, res: ServerResponse, next?: () => void) => void;
@@ -102,6 +112,39 @@ export function watchNode<T>({ run, within, ended }: WatchedRequest, res: Server
   res.setHeader("X-Run-Id", run.id);
   res.once("close", () => ended(res.writableFinished ? res.statusCode : CALLER_LEFT));
   return within(handle);
+}
+
+/** A request for an operation, with the headers of node's. */
+export function askNode(req: IncomingMessage, asked: AskedOperation, work: (run: Run) => unknown): OperationRequest {
+  return { ...asked, header: (name) => req.headers[name]?.toString(), work };
+}
+
+/** Operations as listeners of a `node:http` server. */
+export interface NodeOperations extends Pick<OperationRoutes, "drain"> {
+  /** Answers 202 with the addresses of a run, in which `work` goes on; what it returns is the result. */
+  operation(
+    name: string,
+    work: (run: Run, req: IncomingMessage) => unknown,
+    options?: OperationOptions<IncomingMessage>,
+  ): (req: IncomingMessage, res: ServerResponse) => Promise<void>;
+  /** Answers as `handler` does, with an `X-Run-Id`, and can be watched meanwhile. Returns what `handler` returns. */
+  synchronous<T>(
+    name: string,
+    handler: (req: IncomingMessage, res: ServerResponse) => T,
+    options?: OperationOptions<IncomingMessage>,
+  ): (req: IncomingMessage, res: ServerResponse) => T;
+}
+
+/** Makes the listeners of slow endpoints: `const importJob = operation("import", (run, req) => …)`. */
+export function createNodeOperations(options?: OperationRoutesOptions): NodeOperations {
+  const routes = createOperationRoutes(options);
+  return {
+    operation: (name, work, how) => async (req, res) =>
+      sendNode(req, res, await routes.accept(askNode(req, requestFor(name, req, how), (run) => work(run, req)))),
+    synchronous: (name, handler, how) => (req, res) =>
+      watchNode(routes.watch(requestFor(name, req, how)), res, () => handler(req, res)),
+    drain: routes.drain,
+  };
 }
 
 /** What Express, and Nest on it, say of the route that took a request. */

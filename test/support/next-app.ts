@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { promisify } from "node:util";
 import type { NextRoute } from "../../src/adapters/next.js";
 import { ensureBuilt } from "./built.js";
-import { fixture } from "./cli.js";
+import { type CliProcess, fixture, startProgram } from "./cli.js";
 import { served } from "./served.js";
 
 const require = createRequire(import.meta.url);
@@ -21,10 +21,10 @@ const NEXT_APP = fixture("next-app");
 const NEXT_ENV = { NEXT_TELEMETRY_DISABLED: "1", NEXT_IGNORE_INCORRECT_LOCKFILE: "1" };
 
 /** The names of the routes that a test says. */
-type RouteName = "root" | "operations" | "logs" | "fronted" | "tenants" | "jobs";
+const names = ["root", "operations", "logs", "fronted", "tenants", "jobs", "work", "plain"] as const;
 
 /** What the routes of one server do. */
-export type NextRoutes = Partial<Record<RouteName, NextRoute>>;
+export type NextRoutes = Partial<Record<(typeof names)[number], NextRoute>>;
 
 /** What of Next is used. Its own types would change those of `process.env` for everybody. */
 type CreateNext = (options: { dev: boolean; dir: string }) => {
@@ -43,10 +43,9 @@ export async function openNextApp() {
   const routes = new AsyncLocalStorage<NextRoutes>();
   const nothing: NextRoute = async () => new Response("nothing here", { status: 404 });
   const tell =
-    (name: RouteName): NextRoute =>
+    (name: (typeof names)[number]): NextRoute =>
     (request, context) =>
       (routes.getStore()?.[name] ?? nothing)(request, context);
-  const names = ["root", "operations", "logs", "fronted", "tenants", "jobs"] as const;
   const told = Object.fromEntries(names.map((name) => [name, tell(name)]));
   Object.assign(globalThis, { nextRoutes: told });
   const createNext = require("next") as CreateNext;
@@ -59,4 +58,10 @@ export async function openNextApp() {
       served((req, res) => routes.run(of, () => void handle(req, res)), front, { keepAliveTimeout: 1000 }),
     close: () => app.close(),
   };
+}
+
+/** Starts the built application as its user would, with the shutdown left to livetail. */
+export function startNextApp(port: number): CliProcess {
+  const env = { ...NEXT_ENV, NEXT_MANUAL_SIG_HANDLE: "true" };
+  return startProgram([process.execPath, NEXT, "start", NEXT_APP, "-p", String(port)], env);
 }
