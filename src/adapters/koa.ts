@@ -21,6 +21,7 @@ export interface KoaContext {
   readonly req: IncomingMessage;
   /** Node's own answer. */
   readonly res: ServerResponse;
+  /** Where parsers put a body. */
   readonly request: object;
   /** Below the mounts around (`koa-mount`). */
   readonly url: string;
@@ -109,7 +110,6 @@ export function createKoaOperations(options?: OperationRoutesOptions): KoaOperat
   const routes = createOperationRoutes(options);
   return {
     operation: (name, work, how) => async (ctx) => {
-      // Where parsers put it.
       const { body: parsed } = ctx.request as { body?: unknown };
       const asked = requestFor(name, ctx, how, parsed);
       const { status, headers, body } = await routes.accept(askNode(ctx.req, asked, (run) => work(run, ctx)));

@@ -76,8 +76,11 @@ export const LivetailModule = {
 
 /** A request of Nest, on Express or on Fastify. */
 export interface NestRequest extends IncomingMessage {
+  /** Of the route's path. */
   readonly params: Record<string, string>;
+  /** What the parser made of the URL's. */
   readonly query: unknown;
+  /** As it was parsed. */
   readonly body?: unknown;
   /** Node's own, where it is not this one. */
   readonly raw?: IncomingMessage;
@@ -92,6 +95,7 @@ interface NestResponse extends ServerResponse {
 
 /** A Nest `NestInterceptor`, for `@UseInterceptors`. */
 export interface NestOperationInterceptor {
+  /** Called by Nest in place of the method, which `next` calls. */
   intercept(
     context: { switchToHttp(): { getRequest<T>(): T; getResponse<T>(): T } },
     next: { handle(): Observable<unknown> },
