@@ -7,6 +7,7 @@ import { createLivetail } from "../src/livetail.js";
 import type { BackendStats, LayerMap, LogEntry } from "../src/protocol.js";
 import { startProgram } from "./support/cli.js";
 import { blocksOf } from "./support/documents.js";
+import { request } from "./support/plain-request.js";
 import { requireProgram } from "./support/program.js";
 import { startRedis } from "./support/redis.js";
 import { openResp } from "./support/resp.js";
@@ -95,6 +96,15 @@ describe("the commands of the guide for other languages", () => {
     const row = { run_id: id, status: "completed", cost: { calls: 1, cost_usd: 0.002 } };
     expect(await read("/?subject_id=job-42")).toMatchObject({ runs: [row] });
     expect(await read("/?operation=import")).toMatchObject({ runs: [row] });
+  });
+
+  it("make runs that may be read without authorize if their ids have the form that cannot be guessed", async () => {
+    const open = createLivetail({ redis: redis.url });
+    const ids = ["op_import_abcdefghijklmnopqrstuvwx", "import-42"];
+    for (const id of ids) await send(begin, id);
+    const answers = await Promise.all(ids.map((id) => open.handler.handle(request(`/${id}`))));
+    expect(answers.map(({ status }) => status)).toEqual([200, 403]);
+    await open.close();
   });
 
   it("write into a run of ours: lines between ours, and cost", async () => {
