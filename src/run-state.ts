@@ -1,5 +1,12 @@
 /** What a stored record says to a viewer: state, owner, times. Pure. */
-import { type BackendStats, isTerminal, type LayerMap, type OwnerState, type RunState } from "./protocol.js";
+import {
+  type BackendStats,
+  isTerminal,
+  type LayerMap,
+  type OwnerState,
+  type RunState,
+  type RunStatus,
+} from "./protocol.js";
 import type { RunRecord } from "./store.js";
 
 /** Whether the owner of a run is alive; `nowMs` is the store's clock, because the lease was written by it. */
@@ -18,7 +25,7 @@ export function expectedCount(run: RunRecord): number | null {
 export function runState(run: RunRecord, owner: OwnerState, layers: LayerMap, stats: BackendStats): RunState {
   return {
     status: run.status,
-    layer_status: layers,
+    layer_status: layersAtEnd(layers, run.status),
     backend_stats: stats,
     owner: { id: orNull(run.owner), url: orNull(run.ownerUrl), state: owner, attempt: run.attempt },
     error: orNull(run.error),
@@ -27,6 +34,18 @@ export function runState(run: RunRecord, owner: OwnerState, layers: LayerMap, st
     late_lines: run.lateLines,
     expected_log_count: expectedCount(run),
   };
+}
+
+/** No layer of a run that failed goes on: its owner would have said so, had it lived. */
+function layersAtEnd(layers: LayerMap, status: RunStatus): LayerMap {
+  if (status !== "failed" && status !== "cancelled") return layers;
+  const left = status === "failed" ? "failed" : "skipped";
+  return Object.fromEntries(
+    Object.entries(layers).map(([name, layer]) => [
+      name,
+      layer.status === "running" ? { ...layer, status: left } : layer,
+    ]),
+  );
 }
 
 /** The object in a JSON text; an empty one when there is none. Never throws. */

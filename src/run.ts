@@ -174,9 +174,18 @@ export class Run<Events extends object = OpenEvents> extends Handle<Events> impl
       : this.#end(this.#overBudget ?? { kind: "release" });
   }
 
-  /** Ends the run, if it is open, because its process closes; or gives it back, with `releaseOnClose`. */
+  /**
+   * Ends the run, if it is open, because its process closes; or gives it back, with `releaseOnClose`. Its work may stop:
+   * `signal` aborts.
+   */
   abandon(): Promise<EndOutcome> {
-    if (this.#endedAt > 0 || this.#releaseOnClose) return this.release();
+    if (this.#endedAt > 0) return this.release();
+    const over = this.#releaseOnClose ? this.release() : this.#endAtClose();
+    this.abort(new LivetailError("CLOSED"));
+    return over;
+  }
+
+  #endAtClose(): Promise<EndOutcome> {
     const error = "The process that executed the run closed livetail.";
     const status = this.cancelled ? "cancelled" : "failed";
     this.#closeLayers(status === "failed" ? "failed" : "skipped");
@@ -318,7 +327,8 @@ export class Run<Events extends object = OpenEvents> extends Handle<Events> impl
 
   override onEnded(status: TerminalStatus): void {
     this.#status = status;
-    super.onEnded(status);
+    if (this.#endedAt === 0) super.onEnded(status);
+    else this.host.forget(this);
   }
 
   override onClosed(): void {

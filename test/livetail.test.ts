@@ -329,7 +329,11 @@ describe("close", () => {
     const { livetail } = open({ store });
     const run = livetail.createOperationRun("job", "open");
     run.log("waiting");
+    const ended = livetail.createOperationRun("job", "ended");
+    await ended.complete();
     await livetail.close();
+    expect(run.signal.reason).toMatchObject({ code: "CLOSED" });
+    expect(ended.signal.aborted).toBe(false);
     const answer = await store.read({ runId: run.id, from: { kind: "tail", count: 10 }, limit: 10, known: null });
     expect(answer?.run).toMatchObject({ status: "failed", errorCode: "OWNER_CLOSED", next: 1 });
     expect(() => livetail.createOperationRun("job", "late")).toThrowError(expect.objectContaining({ code: "CLOSED" }));

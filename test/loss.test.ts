@@ -3,6 +3,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import type { LivetailError } from "../src/errors.js";
 import { createLivetail } from "../src/livetail.js";
 import type { LivetailOptions } from "../src/livetail-options.js";
+import { readStatus } from "../src/run-status.js";
 import { startRedis } from "./support/redis.js";
 
 const server = await startRedis({ own: true });
@@ -112,6 +113,8 @@ describe("when Redis loses something", () => {
     const { livetail, read } = open({ leaseMs: 150 });
     const run = livetail.createOperationRun("job", "vanished", { id: "op_vanished_aaaaaaaaaaaaaaaaaaaaaaaa" });
     run.log("last words");
+    run.layer("fetch", "running");
+    run.layer("store", "pending");
     await run.flush();
     // What a killed process leaves behind: a lease that nobody renews, swept by the processes that live.
     run.heartbeat = async () => {};
@@ -119,6 +122,13 @@ describe("when Redis loses something", () => {
     const { run: record, messages } = await read(run.id);
     expect(record).toMatchObject({ status: "failed", errorCode: "OWNER_LOST" });
     expect(messages).toEqual(["last words", "owner_lost"]);
+    const layers = (await readStatus(livetail.store, run.id))?.layer_status;
+    expect(layers).toMatchObject({ fetch: { status: "failed" }, store: { status: "pending" } });
+    // It was only away for long: its next line tells it that it may stop.
+    expect(run.signal.aborted).toBe(false);
+    run.log("back again");
+    await run.flush();
+    expect(run.signal.reason).toMatchObject({ code: "RUN_ENDED" });
     expect(await run.complete()).toEqual({ status: "failed", stored: true });
     await livetail.close();
   });
