@@ -1,8 +1,22 @@
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
+
+/** What takes minutes because it breaks things again and again: `npm run test:drills`. */
+const DRILLS = [
+  "test/faults/**/*.test.ts",
+  "test/fuzz-*.test.ts",
+  "test/mutations.test.ts",
+  "test/bounded-memory.test.ts",
+];
 
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
+    projects: [
+      {
+        extends: true,
+        test: { name: "tests", include: ["test/**/*.test.ts"], exclude: [...configDefaults.exclude, ...DRILLS] },
+      },
+      { extends: true, test: { name: "drills", include: DRILLS } },
+    ],
     globalSetup: ["test/support/machine.ts"],
     // Real servers, browsers and child processes: a process per file, so that what one leaves open cannot reach another.
     pool: "forks",

@@ -126,8 +126,8 @@ export class Handle<Events extends object = OpenEvents> implements CurrentRun, L
 
   /**
    * Aborts when a cancel was asked for (`CANCELLED`), another owner took over (`FENCED`), the budget is spent
-   * (`BUDGET_EXCEEDED`), somebody else ended the run (`RUN_ENDED`: it counted as lost, or was cancelled without its
-   * owner), or the run's livetail is closed while it is open (`CLOSED`).
+   * (`BUDGET_EXCEEDED`), or the run's livetail is closed while it is open (`CLOSED`). Not when the run counted as lost:
+   * the work may be whole, and its result still be wanted.
    */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
@@ -266,9 +266,7 @@ export class Handle<Events extends object = OpenEvents> implements CurrentRun, L
     this.abort(new LivetailError("FENCED"));
   }
 
-  /** Called when the run has ended by somebody else: aborts `signal`. */
   onEnded(_status: TerminalStatus): void {
-    this.abort(new LivetailError("RUN_ENDED"));
     this.host.forget(this);
   }
 
@@ -330,9 +328,7 @@ export class JoinedRun extends Handle implements LeaseHolder {
   }
 
   /** Whoever goes on after the end is told of it once: only what was idle is forgotten. */
-  override onEnded(): void {
-    this.abort(new LivetailError("RUN_ENDED"));
-  }
+  override onEnded(): void {}
 
   /** Whoever joined is not told of the end: a handle that was idle for long is let go, and joins again if need be. */
   settled(now: number): boolean {

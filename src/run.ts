@@ -327,8 +327,7 @@ export class Run<Events extends object = OpenEvents> extends Handle<Events> impl
 
   override onEnded(status: TerminalStatus): void {
     this.#status = status;
-    if (this.#endedAt === 0) super.onEnded(status);
-    else this.host.forget(this);
+    super.onEnded(status);
   }
 
   override onClosed(): void {

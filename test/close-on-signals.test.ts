@@ -197,6 +197,7 @@ describe("a process that gets SIGTERM", async () => {
     await until(async () => (await metaOf("op_left")).status === "failed", "the end of the run");
     expect(await owner.call("create", "op_late").catch(String)).toContain("closed");
     expect(owner.heard).toEqual(["SIGTERM"]);
+    await until(async () => (await owner.call("listeners", "SIGTERM")) === 0, "the end of the close");
     // Nobody listens any more: as it would have without livetail.
     owner.kill("SIGTERM");
     expect(await owner.exited).toEqual(bySigterm);
