@@ -1,5 +1,5 @@
 /**
- * The face to Next's app router (15, 16), in `app/operations/[[...path]]/route.ts`:
+ * The face to Next's app router (16), in `app/operations/[[...path]]/route.ts`:
  * `export const { GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS } = createNextHandler(livetail)`.
  */
 import { isStreamed, serveFetch } from "../fetch.js";
