@@ -4,6 +4,7 @@ import { configDefaults, defineConfig } from "vitest/config";
 const DRILLS = [
   "test/faults/**/*.test.ts",
   "test/fuzz-*.test.ts",
+  "test/serialize-fast-paths.test.ts",
   "test/mutations.test.ts",
   "test/bounded-memory.test.ts",
 ];
