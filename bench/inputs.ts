@@ -3,17 +3,28 @@
 /** A line as it is handed to a logger. */
 export type BenchLine = Record<string, unknown> & { message: string };
 
-const PHRASES = [
+const ENGLISH = [
   "done, going on",
   "fetched the next page of results from the provider",
   "wrote the embedding to the index",
   "the answer did not match the schema, asking again with the error",
   "skipped a document that has not changed since the last run",
-  "Überprüfung der Zusammenfassung für den Bewerber abgeschlossen – keine Abweichung gefunden",
   "scored the posting against the profile: strong on backend, weak on the German requirement",
   "retrying after a timeout of the upstream service",
-  "求人票を解析し、必須スキルと歓迎スキルを抽出しました",
 ] as const;
+const GERMAN = [
+  "Überprüfung der Zusammenfassung für den Bewerber abgeschlossen – keine Abweichung gefunden",
+  "nächste Seite geladen",
+  "Antwort passt nicht zum Schema, neuer Versuch mit der Fehlermeldung",
+] as const;
+const JAPANESE = [
+  "求人票を解析し、必須スキルと歓迎スキルを抽出しました",
+  "次のページを取得しました",
+  "応答がスキーマと一致しないため、エラーを添えて再試行します",
+] as const;
+
+/** Two lines of nine are in another language than English; none is in two. */
+const LANGUAGES = [ENGLISH, ENGLISH, ENGLISH, ENGLISH, ENGLISH, ENGLISH, ENGLISH, GERMAN, JAPANESE] as const;
 
 const MODELS = ["claude-sonnet-4-5", "gpt-5-mini", "gemini-2.5-flash"] as const;
 
@@ -37,9 +48,10 @@ export function kilobyteLines(count: number): BenchLine[] {
 
 function benchLine(index: number, random: () => number): BenchLine {
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+  const phrases: readonly string[] = pick(LANGUAGES);
   const prose = (length: number): string => {
     let text = "";
-    while (text.length < length) text += `${pick(PHRASES)}. `;
+    while (text.length < length) text += `${pick(phrases)}. `;
     return text;
   };
   const layer = `layer_${index % 7}`;
@@ -47,7 +59,7 @@ function benchLine(index: number, random: () => number): BenchLine {
   if (kind < 0.6) {
     return {
       level: "info",
-      message: `item ${index}: ${pick(PHRASES)}`,
+      message: `item ${index}: ${pick(phrases)}`,
       layer,
       duration_ms: Math.floor(random() * 900),
     };
