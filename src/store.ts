@@ -287,7 +287,7 @@ export interface AppendedLines {
 export interface Hint {
   next: number;
   version: number;
-  /** What is new, if it is lines alone and few bytes, and the store sends them along. */
+  /** What is new, if it is lines alone and the store sends them along; Redis does so with few bytes. */
   appended?: AppendedLines;
 }
 

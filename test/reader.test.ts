@@ -148,8 +148,12 @@ describe("a poll", () => {
 });
 
 describe("the shared feed of a run", () => {
-  it("answers fifty held polls by one read, with the same bytes", async () => {
+  it.each([
+    ["one read, where a hint only says that there is something", true, 1],
+    ["no read, where a hint brings the lines", false, 0],
+  ])("answers fifty held polls with the same bytes by %s", async (_, deaf, reads) => {
     scene = await setScene();
+    scene.deaf = deaf;
     const run = await scene.run(1);
     const { cursor } = await scene.poll(run.runId);
     const ask = { from: from(cursor), limit: 500, waitMs: 20_000 };
@@ -158,11 +162,12 @@ describe("the shared feed of a run", () => {
     const begun = scene.reads.length;
     const stringify = vi.spyOn(JSON, "stringify");
     await run.write(lines(3, 1));
+    if (deaf) scene.tell(run.runId, { next: 4, version: Number(cursor.split(".")[2]) });
     const answers = await Promise.all(held);
     expect(stringify.mock.calls.length).toBeLessThan(50);
     expect(new Set(answers).size).toBe(1);
     expect(JSON.parse(String(answers[0])).logs).toHaveLength(3);
-    expect(scene.reads.length).toBe(begun + 1);
+    expect(scene.reads.length).toBe(begun + reads);
     expect(scene.watched()).toBe(1);
   });
 
@@ -171,7 +176,9 @@ describe("the shared feed of a run", () => {
     const run = await scene.run(4);
     const { cursor } = await scene.poll(run.runId);
     const [epoch, , version] = cursor.split(".");
+    scene.deaf = true;
     await run.write(lines(1, 4));
+    scene.tell(run.runId, { next: 5, version: Number(version) });
     await settle();
     expect(scene.reads.at(-1)).toMatchObject({
       from: { kind: "at", epoch, index: 4 },

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type MemoryStoreOptions, memoryStore } from "../src/store/memory.js";
 import { KeptLines } from "../src/store/memory-run.js";
 import { redisStore } from "../src/store/redis.js";
-import type { LogStore } from "../src/store.js";
+import type { Hint, LogStore } from "../src/store.js";
 import { accepted, claimRequest, lines, newEpoch, Producer, unique } from "./contract/log-store/scene.js";
 import { describeLogStore } from "./contract/log-store.js";
 import { openMemoryHarness } from "./support/memory-harness.js";
@@ -193,6 +193,39 @@ describe("the embedded store in its process", () => {
     expect(told).toEqual([]);
     await Promise.all(writes);
     expect(told).toEqual([3]);
+  });
+
+  describe("tells watchers of appended lines", () => {
+    async function watched(limits?: Parameters<typeof memoryStore>[0]) {
+      const store = memoryStore(limits);
+      const owner = await ownedRun(store);
+      await owner.write(lines(1));
+      const told: Hint[] = [];
+      store.watch(owner.runId, (hint) => told.push(hint));
+      const read = await store.read({ runId: owner.runId, from: { kind: "none" }, limit: 0, known: null });
+      return { store, owner, told, run: read?.run };
+    }
+
+    it("with the lines themselves, of all writes of one turn", async () => {
+      const { store, owner, told, run } = await watched({ maxLines: 4 });
+      await Promise.all([1, 3].map((first) => store.append(owner.request(lines(2, first), { first }))));
+      const appended = { epoch: run?.epoch, first: 1, from: 1, lines: lines(4, 1) };
+      expect(told).toEqual([{ next: 5, version: run?.version, appended }]);
+    });
+
+    it("without them where something else has changed, too", async () => {
+      const { store, owner, told, run } = await watched();
+      const lone = store.append(owner.request(lines(1, 1), { first: 1 }));
+      const totals = JSON.stringify({ b: { a: { c: 1 } } });
+      await Promise.all([lone, store.append(owner.request(lines(1, 2), { first: 2, totals }))]);
+      expect(told).toEqual([{ next: 3, version: Number(run?.version) + 1 }]);
+    });
+
+    it("without them where the first of them is trimmed already", async () => {
+      const { store, owner, told, run } = await watched({ maxLines: 2 });
+      await store.append(owner.request(lines(3, 1), { first: 1 }));
+      expect(told).toEqual([{ next: 4, version: run?.version }]);
+    });
   });
 
   it("takes effect in the order of the calls, before it answers", async () => {

@@ -1,6 +1,7 @@
 /** One run in memory, and what the scripts of protocol §4 do to it. */
 import { isTerminal, type RunStatus, type TerminalStatus } from "../protocol.js";
 import {
+  type AppendedLines,
   MAX_PRODUCERS,
   type OwnerLease,
   type RecreateRequest,
@@ -60,6 +61,9 @@ export class KeptLines {
     return this.#lines.slice(this.#head + from, this.#head + to);
   }
 }
+
+/** How a run was, for whoever wants to know what came after. */
+export type RunMark = Pick<MemoryRun, "epoch" | "end" | "version">;
 
 /** A run as `logs:{id}:*` holds it. The fields are those of meta; times are milliseconds since 1970, 0 when not yet. */
 export class MemoryRun {
@@ -140,6 +144,14 @@ export class MemoryRun {
   /** The index after the newest line; lines that something else pushed count. */
   get end(): number {
     return this.next + Math.max(0, this.lines.length - this.len);
+  }
+
+  /** The lines that were added since, if they are all that is new and all of them are kept; else null. */
+  appendedSince({ epoch, end, version }: RunMark): AppendedLines | null {
+    const first = this.end - this.lines.length;
+    const alone = this.foreign === null && this.epoch === epoch && this.version === version;
+    if (!alone || end >= this.end || end < first) return null;
+    return { epoch, first, from: end, lines: this.lines.slice(end - first, this.lines.length) };
   }
 
   /** The totals of its producers, each as JSON text. */

@@ -24,7 +24,7 @@ import type {
 } from "../store.js";
 import { storeLimits } from "./limits.js";
 import { Listeners } from "./listeners.js";
-import { MemoryRun, type WriteScene } from "./memory-run.js";
+import { MemoryRun, type RunMark, type WriteScene } from "./memory-run.js";
 import { MemoryShelf } from "./memory-shelf.js";
 
 /** What `memoryStore` takes, besides the limits of every store. */
@@ -70,7 +70,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): LogStore {
   const server = options.server ?? (() => ownServer);
   const watchers = new Listeners<Hint>();
   const ownerWatchers = new Listeners<string>();
-  const hinted = new Set<MemoryRun>();
+  const hinted = new Map<MemoryRun, RunMark | null>();
   let sweepAgainAt = 0;
   let closed = false;
 
@@ -79,16 +79,21 @@ export function memoryStore(options: MemoryStoreOptions = {}): LogStore {
     return { server: server(), now: now(), limits };
   };
 
-  // Told later, and once however much was written: a listener never runs inside a write.
-  const hint = (run: MemoryRun): void => {
+  // Told later, and once however much was written: a listener never runs inside a write. `before` is how the run was,
+  // null where that is unknown.
+  const hint = (run: MemoryRun, before: RunMark | null = null): void => {
     if (!watchers.has(run.runId)) return;
     if (hinted.size === 0) queueMicrotask(tellHints);
-    hinted.add(run);
+    if (before === null || !hinted.has(run)) hinted.set(run, before);
   };
   const tellHints = (): void => {
     const told = [...hinted];
     hinted.clear();
-    for (const run of told) watchers.tell(run.runId, { next: run.end, version: run.version });
+    for (const [run, before] of told) {
+      const appended = before === null ? null : run.appendedSince(before);
+      const news = { next: run.end, version: run.version };
+      watchers.tell(run.runId, appended === null ? news : { ...news, appended });
+    }
   };
 
   /** What every change of a run but its lines and lease is followed by. */
@@ -109,7 +114,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): LogStore {
     if (run === undefined) return { code: "GONE" };
     const { epoch, end, version } = run;
     const hintIfNew = () => {
-      if (run.version !== version || run.end !== end || run.epoch !== epoch) hint(run);
+      if (run.version !== version || run.end !== end || run.epoch !== epoch) hint(run, { epoch, end, version });
     };
     const refusal = run.refusal(request, scene, releasing);
     if (refusal !== null) {
