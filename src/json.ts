@@ -59,7 +59,7 @@ export function writeString(w: Writing, text: string): string {
 function takesQuotesOnly(w: Writing, text: string): boolean {
   const { length } = text;
   w.room -= length < STRING_SHARE ? length + 2 : STRING_SHARE + 2;
-  return length <= SHORT_STRING && !w.secrets.toLookAt.test(text) && !w.secrets.mayHoldKey(text);
+  return length <= SHORT_STRING && w.secrets.isPlain(text);
 }
 
 function writeOtherString(w: Writing, text: string): string {
@@ -67,9 +67,9 @@ function writeOtherString(w: Writing, text: string): string {
   if (text.length <= SHORT_STRING) kept = w.secrets.hide(text);
   else {
     const most = w.units > 0 ? w.maxUnits : STRING_SHARE;
-    if (text.length <= most && !w.secrets.toLookAt.test(text) && !w.secrets.mayHoldKey(text)) {
+    if (text.length <= most && w.secrets.arePlainLines(text)) {
       w.units -= text.length;
-      return `"${text}"`;
+      return `"${escapeLineEnds(text)}"`;
     }
     kept = hideAndCut(w.secrets, text, most);
     w.units -= kept.length;
@@ -77,10 +77,15 @@ function writeOtherString(w: Writing, text: string): string {
   }
   if (!TO_ESCAPE.test(kept)) return `"${kept}"`;
   // Most of what is left are lines: they take less time so (`npm run bench -- log-call`).
-  if (!TO_ESCAPE_BUT_LINE_ENDS.test(kept)) return `"${kept.replaceAll("\n", "\\n")}"`;
+  if (!TO_ESCAPE_BUT_LINE_ENDS.test(kept)) return `"${escapeLineEnds(kept)}"`;
   if (kept.isWellFormed()) return JSON.stringify(kept);
   w.lost = true;
   return JSON.stringify(kept.toWellFormed());
+}
+
+/** The engine puts the text together at once for a pattern, and only later for a string to be replaced. */
+function escapeLineEnds(text: string): string {
+  return text.includes("\n") ? text.replace(/\n/g, "\\n") : text;
 }
 
 /** Writes a value; undefined where JSON leaves a field out. Throws only when the stack is exhausted. */

@@ -2,9 +2,8 @@
  * Secrets in the words of a text, found by what they look like: keys of known services, tokens, passwords in URLs and
  * assignments, private keys. What says of which kind it was is kept. Linear in the length of any text.
  *
- * Most strings hold none, and every string of every line is looked at: `TO_LOOK_AT` goes along with the search for
- * characters to be escaped, and a key is a long word, so that most characters need not be looked at to find that there
- * is none (`npm run bench -- log-call`).
+ * Most strings hold none, and every string of every line is looked at: one search finds that there is none, and nothing
+ * to be escaped either (`npm run bench -- log-call`).
  */
 import { cutText, HIDDEN } from "./redact.js";
 
@@ -14,6 +13,10 @@ export interface SecretSearch {
   readonly toLookAt: RegExp;
   /** Whether a text may hold a key; most do not. */
   mayHoldKey(text: string): boolean;
+  /** Whether a text is JSON as it is, but for its quotes, and holds no secret; false where only a closer look tells. */
+  isPlain(text: string): boolean;
+  /** The same of a text whose line ends are yet to be escaped. */
+  arePlainLines(text: string): boolean;
   /** The same text with its secrets replaced. */
   hide(text: string): string;
 }
@@ -50,6 +53,28 @@ function longWordAt(text: string, from: number): number {
 
 function mayHoldKey(text: string): boolean {
   return text.length >= SHORTEST_WITH_KEY && longWordAt(text, 0) >= 0;
+}
+
+/**
+ * Matches a text from its beginning for as long as it has nothing to look at and no long word, in pieces that end with
+ * the last gap among so many characters as a long word has. Looking for the gap from behind, and then at what is before
+ * it, takes two thirds of the time of two searches. No piece is ever given back: linear in the length of the text.
+ */
+function plainPattern(besides: string): RegExp {
+  const character = `[${besides} !#-&(-<>?A-[\\]-\\ud7ff\\ue000-\\uffff]`;
+  const gap = `[${besides} !#-&(-,./:-<>?[\\]^\`{-\\ud7ff\\ue000-\\uffff]`;
+  const pieces = Array.from({ length: LONG_WORD }, (_, at) => character.repeat(LONG_WORD - 1 - at) + gap);
+  return new RegExp(`(?:${pieces.join("|")})*[\\w-]{0,${LONG_WORD - 1}}`, "y");
+}
+
+const PLAIN = plainPattern("");
+const PLAIN_LINES = plainPattern("\\n");
+
+/** Whether all of a text is of a kind. */
+function isAll(kind: RegExp, text: string): boolean {
+  kind.lastIndex = 0;
+  kind.test(text);
+  return kind.lastIndex === text.length;
 }
 
 /** Names whose values are secrets in `name=value` and `"name": value`; the first group are passwords, of any kind. */
@@ -201,8 +226,20 @@ function hideSecrets(text: string): string {
   return hideKeys(hidden);
 }
 
-const BUILT_IN: SecretSearch = { toLookAt: TO_LOOK_AT, mayHoldKey, hide: hideSecrets };
-const NONE: SecretSearch = { toLookAt: TO_ESCAPE, mayHoldKey: () => false, hide: (text) => text };
+const BUILT_IN: SecretSearch = {
+  toLookAt: TO_LOOK_AT,
+  mayHoldKey,
+  isPlain: (text) => (text.length < SHORTEST_WITH_KEY ? !TO_LOOK_AT.test(text) : isAll(PLAIN, text)),
+  arePlainLines: (text) => isAll(PLAIN_LINES, text),
+  hide: hideSecrets,
+};
+const NONE: SecretSearch = {
+  toLookAt: TO_ESCAPE,
+  mayHoldKey: () => false,
+  isPlain: (text) => !TO_ESCAPE.test(text),
+  arePlainLines: (text) => !TO_ESCAPE_BUT_LINE_ENDS.test(text),
+  hide: (text) => text,
+};
 
 /**
  * What is looked for: the known secrets and all that `patterns` match, or nothing at all with `false`. A search for
@@ -215,6 +252,8 @@ export function createSecretSearch(patterns: readonly RegExp[] | false = []): Se
   return {
     toLookAt: ANYTHING,
     mayHoldKey,
+    isPlain: () => false,
+    arePlainLines: () => false,
     hide(text) {
       let hidden = hideSecrets(text);
       for (const pattern of own) hidden = hidden.replace(pattern, (match: string) => (match === "" ? "" : HIDDEN));

@@ -3,6 +3,7 @@
  * through the encoder. Here what comes out of it is compared with what the long way makes of generated input.
  */
 import { describe, expect, test } from "vitest";
+import { createSecretSearch } from "../src/secrets.js";
 import { createLineEncoder } from "../src/serialize.js";
 import { FUZZ_SEED } from "./support/fuzz-seed.js";
 import { Grammar, HOSTILE_PIECES } from "./support/grammar.js";
@@ -41,6 +42,185 @@ describe("A string is written as JSON.stringify writes it", () => {
       while (text.length < length) text += random.pick(pieces);
       text = text.slice(0, length);
       expect(encoder.message(text)).toBe(lineOf(text));
+    }
+  });
+});
+
+describe("A text that one search finds to be plain", () => {
+  const { isPlain, arePlainLines, mayHoldKey, toLookAt } = createSecretSearch();
+
+  test("is one in which nothing is found character by character, whatever it is made of", () => {
+    const random = seededRandom(FUZZ_SEED);
+    const words = Array.from({ length: 19 }, (_, length) => "aZ0_-9xQ-bc_d1e2f-3".slice(0, length));
+    const gaps = [" ", " ", ". ", "/", ": ", "é", "日本", "`", "[", "]", "^", "{", "+", "&", "(", "<", ">", "?"];
+    const looked = ["=", "@", "'", '"', "\\", "\n", "\t", "\ud800", "😀"];
+    const found = new Map<string, number>();
+    for (let at = 0; at < 30_000; at += 1) {
+      let text = "";
+      const least = random.pick([0, 10, 19, 20, 21, 60, 255, 257, 700]);
+      const rare = random.pick([5, 100, 10_000]);
+      while (text.length < least) text += random.pick(words) + random.pick(gaps);
+      text = random.between(1, rare) <= 3 ? text + random.pick(looked) + random.pick(words) : text + random.pick(words);
+      const shift = random.between(0, text.length);
+      text = text.slice(shift) + random.pick(["", " "]) + text.slice(0, shift);
+      const plain = !toLookAt.test(text) && !mayHoldKey(text);
+      expect(isPlain(text), text).toBe(plain);
+      const inOneLine = text.replaceAll("\n", " ");
+      if (text.length >= 20)
+        expect(arePlainLines(text), text).toBe(!toLookAt.test(inOneLine) && !mayHoldKey(inOneLine));
+      found.set(`${plain}`, (found.get(`${plain}`) ?? 0) + 1);
+    }
+    for (const plain of ["true", "false"]) expect(found.get(plain)).toBeGreaterThan(3000);
+  });
+
+  test("has none of the characters that are to be looked at, wherever they stand", () => {
+    const wrong: string[] = [];
+    for (let unit = 0; unit <= 0xffff; unit += 1) {
+      const one = String.fromCharCode(unit);
+      const before = "a fifteen-letter and ".slice(unit % 17);
+      for (const text of [before + one, `${before}${one} and more`, `${one} ${before}`]) {
+        if (isPlain(text) === toLookAt.test(one)) wrong.push(text);
+        if (arePlainLines(text) === (toLookAt.test(one) && one !== "\n")) wrong.push(text);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test("has no word of sixteen characters, wherever it stands and ends", () => {
+    const before = "ab c-d é ".repeat(5);
+    const behind = ". x yz 1_2".repeat(5);
+    for (let from = 0; from <= before.length; from += 1) {
+      for (let to = 0; to <= 40; to += 1) {
+        const around = (word: string): string => `${before.slice(before.length - from)}${word}${behind.slice(0, to)}`;
+        expect(isPlain(around("fifteen-letters")), around("fifteen-letters")).toBe(true);
+        expect(isPlain(around("sixteen_letters-")), around("sixteen_letters-")).toBe(from + to < 4);
+        expect(arePlainLines(around("\nfifteen-letters\n"))).toBe(true);
+        expect(arePlainLines(around("\nsixteen_letters-\n"))).toBe(false);
+      }
+    }
+  });
+});
+
+describe("A line is the same when each of its strings is looked at closely", () => {
+  const encoder = createLineEncoder({ now });
+  /** A pattern of one's own, which may be in any string and is in none. */
+  const closely = createLineEncoder({ now, redactPatterns: [/(?!)/] });
+  const RANDOM = "Ab3dEf6hIj9lMn2pQr5tUv8xYz1-_bC4eF7";
+  const SECRETS = [
+    ...[`sk-ant-api03-${RANDOM}`, `Bearer ${RANDOM}`, `x-api-key: ${RANDOM}`, "AKIAIOSFODNN7EXAMPLE", `ghp_${RANDOM}`],
+    ...["password=hunter2hunter2", "redis://:hunter2@h", '{"token":"hunter2"}', "{'secret': 'hunter2'}"],
+    ...["Cookie: sid=hunter2; a=b", "Basic dXNlcjpodW50ZXIyaHVudGVyMg==", `-----BEGIN PRIVATE KEY-----\n${RANDOM}\n`],
+    `eyJhbGciOiJIUzI1NiJ9.${RANDOM}.${RANDOM}`,
+  ];
+  const AROUND = [
+    "",
+    " ",
+    "\n",
+    '"',
+    "\\",
+    "\t",
+    "é ",
+    "日本",
+    "😀",
+    "\ud800",
+    "plain words ",
+    "a_long_name_of_a_field ",
+  ];
+  const told = (line: string): void => {
+    for (const part of [RANDOM.slice(0, 8), "hunter2", "IOSFODNN7", "dXNlcjpod"]) expect(line).not.toContain(part);
+  };
+
+  test("with a secret at the beginning, in the middle and at the end of any value", () => {
+    for (const secret of SECRETS) {
+      for (const before of AROUND) {
+        for (const behind of AROUND) {
+          // A word goes on beyond the key that it ends with, and says nothing of it.
+          for (const text of [
+            before + secret,
+            `${secret} ${behind}`,
+            `${before}${secret} ${behind}`,
+            `${"dull ".repeat(60)}${before}${secret}`,
+          ]) {
+            const event = {
+              message: text,
+              list: [text, [text]],
+              deep: { deeper: { text } },
+              layer: text,
+              map: new Map([["a", text]]),
+            };
+            const line = encoder.event("info", "x", event);
+            expect(line).toBe(closely.event("info", "x", event));
+            told(line);
+            expect(encoder.message(text, { [text]: 1 })).toBe(closely.message(text, { [text]: 1 }));
+            expect(encoder.event("info", text, undefined)).toBe(closely.event("info", text, undefined));
+            expect(encoder.bindings({ text })).toBe(closely.bindings({ text }));
+            told(encoder.message(text) + encoder.event("info", text, undefined) + encoder.bindings({ text }));
+          }
+        }
+      }
+    }
+  });
+
+  test("when its cap cuts it", () => {
+    const options = { now, maxLineBytes: 1024 };
+    const small = createLineEncoder(options);
+    const smallClosely = createLineEncoder({ ...options, redactPatterns: [/(?!)/] });
+    for (const secret of SECRETS) {
+      for (const filler of ["x ", "é ", "日 ", "a\n"]) {
+        for (let units = 700; units <= 1100; units += 13) {
+          const text = `${filler.repeat(units >> 1)}${secret} ${filler.repeat(900)}`;
+          const line = small.message(text, { text });
+          expect(line).toBe(smallClosely.message(text, { text }));
+          told(line);
+        }
+      }
+    }
+  });
+
+  test("when what would be one secret stands in two values", () => {
+    const fields = {
+      a: "password=",
+      b: "hunter2",
+      label: "Bearer",
+      key: RANDOM,
+      tail: ["sk-", RANDOM],
+      [RANDOM]: "x-api-key:",
+    };
+    const line = encoder.event("info", "x", fields);
+    expect(line).toBe(closely.event("info", "x", fields));
+    expect(JSON.parse(line).metadata).toEqual(fields);
+  });
+
+  test("whatever it is made of", () => {
+    const random = seededRandom(FUZZ_SEED);
+    const pieces = [
+      ...HOSTILE_PIECES,
+      ...SECRETS,
+      ...AROUND,
+      "\\n",
+      "words ",
+      "of a text, ",
+      "stage-3.js:17:4\n",
+      "\ud83d",
+    ].filter((piece) => piece !== "");
+    const any = (): string => {
+      let text = "";
+      const length = random.pick([0, 10, 30, 300, 2000, 17_000]);
+      const few = random.shuffle(pieces).slice(0, random.between(1, 12));
+      while (text.length < length) text += random.pick(few);
+      return text;
+    };
+    for (let at = 0; at < 600; at += 1) {
+      const [text, value] = [
+        any(),
+        { [any()]: any(), list: [any(), { a: any() }], metadata: { b: any() }, prompt_preview: any() },
+      ];
+      expect(encoder.message(text, value)).toBe(closely.message(text, value));
+      expect(encoder.event("warn", text, value, encoder.bindings(value))).toBe(
+        closely.event("warn", text, value, closely.bindings(value)),
+      );
+      expect(encoder.text(text)).toBe(closely.text(text));
+      expect(encoder.plain(value)).toEqual(closely.plain(value));
     }
   });
 });
