@@ -58,6 +58,7 @@ const stations = {
       "access",
       "authorize",
       "query",
+      "remembered",
       "schema",
       "html",
       "list-page",

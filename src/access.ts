@@ -3,6 +3,7 @@ import { problemAnswer, withHeaders } from "./answer.js";
 import type { Action, Authorize } from "./authorize.js";
 import { LivetailError } from "./errors.js";
 import type { HandlerRequest, HandlerResponse } from "./exchange.js";
+import { remembered } from "./remembered.js";
 import { authorizeAnswer } from "./schema.js";
 
 export type { Action, Authorize, AuthorizeAnswer, AuthorizeRequest } from "./authorize.js";
@@ -44,6 +45,7 @@ const DEEDS = {
 
 /** An id of livetail's own making: its random part has 120 bits or more, so that knowing it is a permission to read. */
 const UNGUESSABLE = /^op_[A-Za-z0-9._-]+_[a-z0-9]{24,}$/;
+const isUnguessable = remembered((runId) => UNGUESSABLE.test(runId));
 
 /** Makes the one place that decides. Throws `INVALID_OPTION` for credentials with every origin. */
 export function createAccess({ authorize, cors, onError }: AccessOptions): Access {
@@ -78,7 +80,7 @@ export function createAccess({ authorize, cors, onError }: AccessOptions): Acces
   const withoutAuthorize = (runId: string | null, action: Action): Verdict => {
     if (action === "health" || action === "asset") return null;
     if (action !== "read") return refuse(`Without authorize nobody may ${DEEDS[action]}.`);
-    return runId !== null && UNGUESSABLE.test(runId)
+    return runId !== null && isUnguessable(runId)
       ? null
       : refuse("Without authorize only runs whose id nobody can guess may be read.");
   };

@@ -9,6 +9,7 @@ import { createDownloads } from "./download.js";
 import { isLivetailError, LivetailError } from "./errors.js";
 import { type HandlerRequest, type HandlerResponse, isLiveBody } from "./exchange.js";
 import { isRunId } from "./protocol.js";
+import { remembered } from "./remembered.js";
 import {
   type Endpoint,
   LIST_ROUTE,
@@ -105,19 +106,7 @@ export function createHandler(options: HandlerOptions): Handler {
 
   const dispatch = (request: HandlerRequest): HandlerResponse | Promise<HandlerResponse> => {
     const { method, path } = request;
-    const slash = path.indexOf("/", 1);
-    const name = slash === -1 ? path.slice(1) : path.slice(1, slash);
-    const rest = slash === -1 ? "" : path.slice(slash + 1);
-    let runId = "";
-    let methods: Methods | undefined;
-    if (path.length <= 1) {
-      methods = LIST_ROUTE;
-    } else if (name === "-") {
-      methods = OWN_ROUTES.get(rest);
-    } else {
-      runId = decodeRunId(name);
-      methods = slash === -1 || rest !== "" ? RUN_ROUTES.get(rest) : undefined;
-    }
+    const { runId, methods } = destinationOf(path);
     if (methods === undefined) return problemAnswer("RUN_NOT_FOUND", "There is nothing at this path.");
     const asked = method === "HEAD" ? "GET" : method;
     const endpoint = Object.hasOwn(methods, asked) ? methods[asked] : undefined;
@@ -153,6 +142,23 @@ export function createHandler(options: HandlerOptions): Handler {
     viewers: () => viewers.total,
   };
 }
+
+/** Where a path leads. `runId` is "" where it names no run, `methods` undefined where there is nothing. */
+interface Destination {
+  runId: string;
+  methods: Methods | undefined;
+}
+
+/** Where a path leads. Throws `INVALID_RUN_ID`. */
+const destinationOf = remembered((path): Destination => {
+  if (path.length <= 1) return { runId: "", methods: LIST_ROUTE };
+  const slash = path.indexOf("/", 1);
+  const name = slash === -1 ? path.slice(1) : path.slice(1, slash);
+  const rest = slash === -1 ? "" : path.slice(slash + 1);
+  if (name === "-") return { runId: "", methods: OWN_ROUTES.get(rest) };
+  const runId = decodeRunId(name);
+  return { runId, methods: slash === -1 || rest !== "" ? RUN_ROUTES.get(rest) : undefined };
+});
 
 /** The run id in a path segment. Throws `INVALID_RUN_ID` for what is none, however it is written. */
 function decodeRunId(segment: string): string {

@@ -12,6 +12,16 @@ export function belowMount(url: string, mount: string): string | null {
   return after === "/" || after === "?" || after === "" ? url.slice(mount.length) : null;
 }
 
+/** The first segments of a URL's path. By hand, because every poll asks for it. */
+export function mountOf(url: string, segments: number): string {
+  let end = 0;
+  for (let left = segments; left > 0 && url[end] === "/"; left -= 1) {
+    do end += 1;
+    while (end < url.length && url[end] !== "/" && url[end] !== "?");
+  }
+  return url.slice(0, end);
+}
+
 /** As much of a path as a router matched before the wildcard of `route`: `/t/7/ops` of `/t/7/ops/id` for `/t/:tenant/ops/*`. */
 export function matchedMount(path: string, route: string): string {
   const segments = route.split("/").filter((segment) => segment !== "" && !segment.startsWith("*"));

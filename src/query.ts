@@ -2,34 +2,23 @@
 import { LivetailError } from "./errors.js";
 import type { PollAsk } from "./poll.js";
 import { LIMITS, parseCursor } from "./protocol.js";
+import { remembered } from "./remembered.js";
 import { BEGINNING, type From } from "./run-view.js";
 
 /** What a poll asks, from its query and its `Last-Event-ID`. Throws `INVALID_PARAMETER`. */
 export function readPollAsk(query: string, lastEventId: string | undefined): PollAsk {
-  const ask = known.get(query) ?? remember(query, readQuery(query));
+  const ask = readQuery(query);
   if (lastEventId === undefined || lastEventId === "") return ask;
   return { ...ask, from: readCursor("Last-Event-ID", lastEventId) };
 }
 
-function readQuery(query: string): PollAsk {
-  return {
+const readQuery = remembered(
+  (query): PollAsk => ({
     from: readFrom(query),
     limit: readInteger(query, "limit", 1, LIMITS.pageMax) ?? LIMITS.pageDefault,
     waitMs: readWaitMs(query),
-  };
-}
-
-/** Queries that were read lately: viewers that have all of a run ask the same (`npm run bench -- idle-polls`). */
-const known = new Map<string, PollAsk>();
-const MOST_KNOWN = 256;
-const LONGEST_KNOWN = 256;
-
-function remember(query: string, ask: PollAsk): PollAsk {
-  if (query.length > LONGEST_KNOWN) return ask;
-  if (known.size >= MOST_KNOWN) known.clear();
-  known.set(query, ask);
-  return ask;
-}
+  }),
+);
 
 /** Where a stream begins. A `Last-Event-ID` that is no cursor is answered in the stream. Throws `INVALID_PARAMETER`. */
 export function readStreamFrom(query: string, lastEventId: string | undefined): From | { kind: "rubbish" } {

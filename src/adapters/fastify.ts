@@ -4,6 +4,7 @@ import { isLiveBody } from "../exchange.js";
 import type { Handler } from "../handler.js";
 import { defaultLivetail, type Livetail } from "../livetail.js";
 import { type MeasuredRequest, withRequest } from "../measured-request.js";
+import { mountOf } from "../mount.js";
 import {
   createOperationRoutes,
   type OperationOptions,
@@ -31,11 +32,11 @@ export const livetailFastify: FastifyPluginCallback<LivetailFastifyOptions> = (
   done,
 ) => {
   // A prefix may hold parameters, so the mount is as many segments of the URL as the prefix has.
-  const mountPattern = new RegExp(`^(?:/[^/?]*){${app.prefix.split("/").filter(Boolean).length}}`);
+  const segments = app.prefix.split("/").filter(Boolean).length;
 
   const answer = (request: FastifyRequest, reply: FastifyReply): void => {
     const url = request.raw.url ?? "/";
-    const mount = mountPattern.exec(url)?.[0] ?? "";
+    const mount = mountOf(url, segments);
     const place = { mount, below: url.slice(mount.length), url: request.originalUrl, raw: request };
     serveNode(livetail, request.raw, reply.raw, place, (given) => {
       if (isLiveBody(given.body)) {
