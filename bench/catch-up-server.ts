@@ -1,11 +1,11 @@
 /** A process that answers whoever wants all lines of a run, in one of several ways; its parent says which and asks. */
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Queue } from "bullmq";
 import { Redis } from "ioredis";
 import { createLivetail, type Livetail } from "livetail";
 import { createNodeHandler } from "livetail/node";
 import { ownCpu } from "./cpu-time.js";
+import { jobLogsReader } from "./job-logs.js";
 
 /**
  * How a server answers: by livetail, with constant bytes, with the rows that Redis has of the run, or with the logs of
@@ -78,18 +78,14 @@ function plainRoute(role: CatchUpRole): RequestListener {
 }
 
 function answerOf({ answers, redisPort, body }: CatchUpRole): (id: string) => Promise<string | Buffer> {
-  const connection = { host: "127.0.0.1", port: redisPort };
   if (answers === "rows") {
-    const client = new Redis(connection);
+    const client = new Redis({ host: "127.0.0.1", port: redisPort });
     return async (id) => {
       const rows = await client.lrange(`logs:${id}:buffer`, 0, -1);
       return JSON.stringify({ logs: rows.map((row) => JSON.parse(row)), count: rows.length });
     };
   }
-  if (answers === "job logs") {
-    const queue = new Queue("catch-up", { connection });
-    return async (id) => JSON.stringify(await queue.getJobLogs(id));
-  }
+  if (answers === "job logs") return jobLogsReader(redisPort);
   const bytes = Buffer.from(body);
   return async () => bytes;
 }

@@ -1,6 +1,5 @@
 /** A viewer that comes late and reads all that is kept of a run: 1,000 lines of about 1 kB in one answer. */
 import { deepStrictEqual, strictEqual } from "node:assert";
-import { Queue } from "bullmq";
 import { createLivetail } from "livetail";
 import type { TestRedis } from "../test/support/redis.js";
 import { AnswerReader } from "./answer-reader.js";
@@ -8,6 +7,7 @@ import type { CatchUpQuestion, CatchUpReady, CatchUpRole } from "./catch-up-serv
 import { type CpuClock, helperCpu, ownCpu, perUnit, redisCpu, startCpu } from "./cpu-time.js";
 import { type HelperProcess, startHelper } from "./helper-process.js";
 import { type BenchLine, kilobyteLines } from "./inputs.js";
+import { BULL_BOARD, openJobs } from "./job-logs.js";
 import { type Contender, type Measurement, measureInRounds } from "./rounds.js";
 import type { Scenario } from "./scenario.js";
 
@@ -28,7 +28,10 @@ export const catchUp: Scenario = {
   async run({ redis, quick }) {
     const lines = kilobyteLines(LINES);
     const ids = await storeRuns(redis, lines);
-    const jobId = await storeJob(redis, lines);
+    const jobs = await openJobs(redis.port, 1);
+    const [jobId = ""] = jobs.ids;
+    await jobs.log(lines);
+    await jobs.close();
     const servers: CatchUpServer[] = [];
     const start = async (answers: CatchUpRole["answers"], body = ""): Promise<CatchUpServer> => {
       const helper = startHelper("./catch-up-server.ts");
@@ -72,7 +75,7 @@ export const catchUp: Scenario = {
           },
         },
         {
-          name: "bull-board style: getJobLogs()",
+          name: BULL_BOARD,
           yardstick: parsed,
           measure: () =>
             measure(
@@ -153,17 +156,5 @@ async function storeRuns(redis: TestRedis, lines: readonly BenchLine[]): Promise
     return ids;
   } finally {
     await livetail.close();
-  }
-}
-
-/** Stores the lines as the logs of a job; returns its id. */
-async function storeJob(redis: TestRedis, lines: readonly BenchLine[]): Promise<string> {
-  const queue = new Queue("catch-up", { connection: { host: "127.0.0.1", port: redis.port } });
-  try {
-    const job = await queue.add("catch-up", {});
-    await Promise.all(lines.map((line) => job.log(JSON.stringify({ timestamp: "2026-01-14T10:00:00.000Z", ...line }))));
-    return job.id ?? "";
-  } finally {
-    await queue.close();
   }
 }

@@ -1,7 +1,9 @@
 /** Polls per second that find nothing new: what every waiting viewer costs its server. */
+import { deepStrictEqual } from "node:assert";
 import { createLivetail, type PollAnswer } from "livetail";
 import type { Question } from "./http-load.js";
 import { benchLines } from "./inputs.js";
+import { BULL_BOARD, JOB_LOGS_KEPT, openJobs } from "./job-logs.js";
 import { type PolledServer, PolledServers, SERVERS } from "./polled-server.js";
 import { type Contender, measureInRounds } from "./rounds.js";
 import type { Scenario } from "./scenario.js";
@@ -9,6 +11,8 @@ import type { Scenario } from "./scenario.js";
 const RUNS = 10;
 /** Each has a connection of its own, and asks again as soon as it is answered. */
 const VIEWERS = 1000;
+/** The same where an answer is everything that is kept: more of them would only fill the memory. */
+const FULL_READERS = 100;
 
 export const idlePolls: Scenario = {
   name: "idle-polls",
@@ -24,8 +28,12 @@ export const idlePolls: Scenario = {
     const servers = new PolledServers(redis);
     try {
       const runs = Array.from({ length: RUNS }, () => livetail.createOperationRun("bench", "idle-polls"));
-      for (const line of benchLines(1200)) for (const run of runs) run.log(line);
+      const lines = benchLines(1200);
+      for (const line of lines) for (const run of runs) run.log(line);
       await Promise.all(runs.map((run) => run.flush()));
+      const jobs = await openJobs(redis.port, RUNS);
+      await jobs.log(lines);
+      await jobs.close();
 
       const contenders: Contender[] = [];
       for (const [server, title] of SERVERS) {
@@ -63,6 +71,22 @@ export const idlePolls: Scenario = {
             measure: measure(reading, await Promise.all(reads)),
           },
         );
+        if (server !== "http") continue;
+        // It takes as long in any framework, and whether or not there is something new.
+        const board = await servers.start({ ...role, answers: "job logs" });
+        const questions = jobs.ids.map((id): Question => {
+          return { path: `/operations/${id}`, bodyStart: '{"logs":["{', bodyHolds: `"],"count":${JOB_LOGS_KEPT}}` };
+        });
+        const { logs } = JSON.parse(await board.get(questions[0]?.path ?? "")) as { logs: string[] };
+        deepStrictEqual(
+          logs.map((text) => JSON.parse(text).message),
+          lines.slice(-JOB_LOGS_KEPT).map(({ message }) => message),
+        );
+        contenders.push({
+          name: `${title}, ${BULL_BOARD}`,
+          yardstick,
+          measure: () => board.measure(inTurn(questions), FULL_READERS, seconds),
+        });
       }
       return await measureInRounds(contenders, quick ? 2 : 5);
     } finally {

@@ -7,11 +7,15 @@ import { createLivetail } from "livetail";
 import { livetailFastify } from "livetail/fastify";
 import { createNodeHandler } from "livetail/node";
 import { ownCpu } from "./cpu-time.js";
+import { jobLogsReader } from "./job-logs.js";
 
-/** How a server answers: by livetail, with a constant text, or with what Redis says at each request. */
+/**
+ * How a server answers: by livetail, with a constant text, with what Redis says at each request, or with all logs of a
+ * job as bull-board does.
+ */
 export interface PollServerRole {
   server: "http" | "fastify";
-  answers: "livetail" | "constant" | "redis";
+  answers: "livetail" | "constant" | "redis" | "job logs";
   redisUrl: string;
   /** What the constant route answers. */
   body: string;
@@ -82,6 +86,10 @@ function answerOf({
   redisUrl,
   body,
 }: PollServerRole): (question: LinesQuestion, send: (body: string) => void) => void {
+  if (answers === "job logs") {
+    const read = jobLogsReader(Number(new URL(redisUrl).port));
+    return async ({ id }, send) => send(await read(id));
+  }
   if (answers !== "redis") return (_question, send) => send(body);
   const client = new Redis(redisUrl);
   return async ({ id, since, limit }, send) => {
