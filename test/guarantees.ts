@@ -59,7 +59,7 @@ export const guarantees: readonly Guarantee[] = [
     test: "test/faults/outage.test.ts",
     title: "stores a batch once whose answer was swallowed",
     mutation: {
-      file: "src/store/redis-scripts.ts",
+      file: "src/store/scripts/write.ts",
       name: "a batch that comes again is stored again",
       find: "local stored = have < upto and count > 0",
       replace: "have = math.min(have, first)\nlocal stored = count > 0",
@@ -221,7 +221,7 @@ export const guarantees: readonly Guarantee[] = [
     test: "test/faults/failback.test.ts",
     title: "begins a new epoch, so that an index of lines that are lost is not given to another line",
     mutation: {
-      file: "src/store/redis-scripts.ts",
+      file: "src/store/scripts/write.ts",
       name: "another server goes unnoticed",
       find: "local moved = server ~= '' and (meta[3] or '') ~= server",
       replace: "local moved = false",
@@ -231,7 +231,7 @@ export const guarantees: readonly Guarantee[] = [
     test: "test/faults/sentinel.test.ts",
     title: "loses, doubles, renumbers nothing when it is killed under load while its replicas lag",
     mutation: {
-      file: "src/store/redis-scripts.ts",
+      file: "src/store/scripts/write.ts",
       name: "no loss begins an epoch",
       find: "if moved or forgotten or (epoch ~= '' and (have < acked or buffer.next < told)) then",
       replace: "if false then",
@@ -251,7 +251,7 @@ export const guarantees: readonly Guarantee[] = [
     test: "test/loss.test.ts",
     title: "goes on when only the lines were evicted: the numbers stay, what is missing is below `first`",
     mutation: {
-      file: "src/store/redis-scripts.ts",
+      file: "src/store/scripts/prelude.ts",
       name: "numbers go back to what is left",
       find: "  local buffer = { next = next, len = length, bytes",
       replace: "  local buffer = { next = next - math.max(0, len - length), len = length, bytes",
@@ -261,7 +261,7 @@ export const guarantees: readonly Guarantee[] = [
     test: "test/faults/evictions.test.ts",
     title: "doubles no line of an epoch when nobody knows any more who has stored what: all is sent again above a gap",
     mutation: {
-      file: "src/store/redis-scripts.ts",
+      file: "src/store/scripts/write.ts",
       name: "what is sent again stands beside what is stored",
       find: "  redis.call('DEL', BUFFER)\n  redis.call('HSET', META, 'base'",
       replace: "  redis.call('HSET', META, 'base'",
@@ -281,7 +281,7 @@ export const guarantees: readonly Guarantee[] = [
     test: "test/faults/outage.test.ts",
     title: "lets lines wait, ends runs and renews leases all the same",
     mutation: {
-      file: "src/store/redis-scripts.ts",
+      file: "src/store/scripts/write.ts",
       name: "an end begins with a write that needs memory",
       find: "if count == 0 or CLOSING then redis.call('EXPIRE', META, open_ttl) end\n",
       replace: "",
@@ -592,7 +592,7 @@ export const guarantees: readonly Guarantee[] = [
     test: "test/faults/clock-skew.test.ts",
     title: "have leases, times, fences and times to live by the store's clock, and lines that bear their own",
     mutation: {
-      file: "src/store/redis-scripts.ts",
+      file: "src/store/scripts/claim.ts",
       name: "a fence goes by no clock",
       find: "'fence', owner ~= '' and now or 0",
       replace: "'fence', 1",

@@ -1,6 +1,7 @@
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { redisStore } from "../src/store/redis.js";
+import type { Script } from "../src/store/scripts/script.js";
 import { setDeadline } from "./contract/log-store/scene.js";
 import { logStoreCases, type OpenHarness, runStoreCase } from "./contract/log-store.js";
 import { memoryMutations } from "./mutations.js";
@@ -57,7 +58,8 @@ interface RedisStoreModules extends Record<string, unknown> {
   redisStore: typeof redisStore;
 }
 
-const REDIS = ["src/store/redis.ts", "src/store/redis-scripts.ts"];
+const SCRIPTS = ["cancel", "claim", "read", "remove", "sweep", "write"].map((name) => `src/store/scripts/${name}.ts`);
+const REDIS = ["src/store/redis.ts", ...SCRIPTS];
 const MEMORY = ["src/store/memory.ts", "src/store/memory-run.ts"];
 
 describeMutations("the suite, run on mutants of the embedded store", memoryMutations, 250, async (mutation) => {
@@ -80,7 +82,8 @@ describe("on a real Redis server", () => {
   describeMutations("the suite, run on mutants of the scripts", redisMutations, 1500, async (mutation) => {
     const { redisStore: create, ...others } = await loadMutant<RedisStoreModules>(REDIS, mutation);
     // A mutant that is no Lua would fail whatever the suite looks at.
-    for (const script of Object.values(others)) if (typeof script === "string") await client.script("LOAD", script);
+    const scripts = Object.values(others).filter((each): each is Script => Object.hasOwn(each as object, "sha1"));
+    for (const { text } of scripts) await client.script("LOAD", text);
     return openRedisHarness(server.url, (url) => new Redis(url), create);
   });
 });

@@ -3,7 +3,7 @@ import { LivetailError } from "../errors.js";
 import { isTerminal, type TerminalStatus } from "../protocol.js";
 import type { EndAnswer, Hint, RunRecord } from "../store.js";
 import { runStatus } from "./foreign-run.js";
-import { META_FIELDS } from "./redis-scripts.js";
+import { META_FIELDS } from "./scripts/read.js";
 
 /** What most scripts answer: a code and what belongs to it. */
 export type Reply = (string | number | null)[];

@@ -2,11 +2,11 @@
  * One connection of our own to Redis: duplicated from what the user gave, never the user's. It fails fast, tells
  * an outage from a refusal, and does not keep a process alive while nothing waits for it.
  */
-import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
 import { backOffMs } from "../back-off.js";
 import { Deadlines } from "../deadlines.js";
 import { LivetailError } from "../errors.js";
+import type { Script } from "./scripts/script.js";
 
 /** What livetail asks of an ioredis client or Cluster (`^5.4 || ^6`). Structural, so that ioredis stays optional. */
 export interface RedisClient {
@@ -187,17 +187,6 @@ export function toLivetailError(cause: unknown): LivetailError {
   // Viewers are told, too: no addresses.
   const why = broke ? "The connection broke before the answer." : message.replace(/ Last error: .*/s, "");
   return new LivetailError("STORE_UNAVAILABLE", `Redis cannot be reached: ${why}`, { cause });
-}
-
-/** A script and its SHA-1. */
-export interface Script {
-  text: string;
-  sha1: string;
-}
-
-/** Makes a script of a text. */
-export function script(text: string): Script {
-  return { text, sha1: createHash("sha1").update(text).digest("hex") };
 }
 
 /** The connection for commands. */

@@ -21,12 +21,17 @@ import {
 import { foreignRun, runStatus } from "./foreign-run.js";
 import { storeLimits } from "./limits.js";
 import { fromPairs, integer, type Reply, text, toHint, toRecord, toRefusal } from "./redis-answers.js";
-import { type Argument, isCluster, keyPrefixOf, openCommands, type RedisInput, script } from "./redis-connection.js";
+import { type Argument, isCluster, keyPrefixOf, openCommands, type RedisInput } from "./redis-connection.js";
 import { openHints } from "./redis-hints.js";
 import { createRedisIndex } from "./redis-index.js";
 import { redisKeys } from "./redis-keys.js";
 import { packTexts } from "./redis-pack.js";
-import * as lua from "./redis-scripts.js";
+import { CANCEL } from "./scripts/cancel.js";
+import { CLAIM, RECREATE } from "./scripts/claim.js";
+import { META_FIELDS, READ } from "./scripts/read.js";
+import { REMOVE } from "./scripts/remove.js";
+import { SWEEP } from "./scripts/sweep.js";
+import { APPEND, END, RELEASE } from "./scripts/write.js";
 
 export type { RedisClient, RedisInput } from "./redis-connection.js";
 
@@ -43,16 +48,6 @@ export interface RedisStoreOptions extends Partial<StoreLimits> {
   /** Hears of what does not stop a write but somebody should know: a forbidden channel or INFO, eviction, an index that could not be kept. */
   onWarning?: (error: LivetailError) => void;
 }
-
-const CLAIM = script(lua.CLAIM);
-const APPEND = script(lua.APPEND);
-const END = script(lua.END);
-const RELEASE = script(lua.RELEASE);
-const RECREATE = script(lua.RECREATE);
-const CANCEL = script(lua.CANCEL);
-const READ = script(lua.READ);
-const REMOVE = script(lua.REMOVE);
-const SWEEP = script(lua.SWEEP);
 
 /**
  * Keeps runs in Redis 6.2 or later, or Valkey. Opens two connections of its own and closes them in `close()`.
@@ -108,7 +103,7 @@ export function redisStore(options: RedisStoreOptions): LogStore {
       limit,
       known?.epoch ?? "",
       known?.version ?? "",
-      ...lua.META_FIELDS,
+      ...META_FIELDS,
     ])) as [number, (string | null)[], number, number, number, string[], string?, string[]?, string[]?] | null;
     if (reply === null) return null;
     const [now, values, next, first, linesFrom, lines, layers, totals, foreignMeta] = reply;

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { Redis } from "ioredis";
 import { describe, expect, it } from "vitest";
 import { createLivetail } from "../../src/livetail.js";
-import { END } from "../../src/store/redis-scripts.js";
+import { END } from "../../src/store/scripts/write.js";
 import { startRedis, type TestRedis } from "../support/redis.js";
 import { startTcpProxy } from "../support/tcp-proxy.js";
 import { until } from "../support/until.js";
@@ -164,7 +164,7 @@ describe.concurrent("a Redis that loses everything", () => {
       watched.log(30);
       await watched.run.flush();
       // That it does not know the script would be swallowed, too.
-      await raw.script("LOAD", END);
+      await raw.script("LOAD", END.text);
       // Not before: without the answer to a heartbeat the connection would be given up, and the end never sent.
       const { end } = watched.store;
       watched.store.end = (request) => {
