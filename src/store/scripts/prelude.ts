@@ -1,6 +1,6 @@
 /**
- * What the Lua scripts of the Redis store have in common. Each is atomic; none rolls back, so every argument is read and every key
- * type met (by a read) before the first write, and hints are published by pcall at the end.
+ * What the Lua scripts of the Redis store have in common. Each is atomic; none rolls back, so every argument is read
+ * and every key type met (by a read) before the first write, and hints are published by pcall at the end.
  *
  * All scripts take the same keys, which share a slot:
  *   KEYS[1] meta HASH · [2] buffer LIST · [3] layers STRING · [4] producers HASH · [5] result STRING
