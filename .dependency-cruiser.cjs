@@ -70,7 +70,7 @@ const stations = {
       "view-page",
     ],
   ],
-  wiring: ["livetail", "livetail-options", "close-on-signals", "assets"],
+  wiring: ["livetail", "default-livetail", "livetail-options", "close-on-signals", "assets"],
   operations: ["operation-routes", "operation-fetch", "work-limit", "bulk"],
   index: ["index"],
   stores: ["store/"],

@@ -1,6 +1,7 @@
 /** One operation over many items: a run of its own for each, and one parent that shows the progress of all. */
 import { currentRun, withRun } from "./context.js";
-import { defaultLivetail, type Livetail } from "./livetail.js";
+import { defaultLivetail } from "./default-livetail.js";
+import type { Livetail } from "./livetail.js";
 import { Run } from "./run.js";
 import { WorkLimit } from "./work-limit.js";
 

@@ -14,30 +14,27 @@
 export type { Action, Authorize, AuthorizeAnswer, AuthorizeRequest, CorsOptions } from "./access.js";
 export { type BulkOptions, type BulkOutcome, runBulk } from "./bulk.js";
 export type { Clock } from "./clock.js";
+export {
+  cancelRun,
+  configureLivetail,
+  createLayerCallback,
+  createLogCallback,
+  createOperationRun,
+  currentRun,
+  defaultLivetail,
+  joinRun,
+  latestRun,
+  ownerOf,
+  runOperation,
+  startOperation,
+} from "./default-livetail.js";
 export { type ErrorCode, isLivetailError, LivetailError } from "./errors.js";
 export { createFetchHandler, type FetchHandlerOptions } from "./fetch.js";
 export type { Handle, LayerMetadata } from "./handle.js";
 export type { Handler } from "./handler.js";
 export { parseLine } from "./line.js";
 export type { EventRule, EventRules, LineParser, StandardSchema } from "./line-rules.js";
-export {
-  cancelRun,
-  configureLivetail,
-  createLayerCallback,
-  createLivetail,
-  createLogCallback,
-  createOperationRun,
-  currentRun,
-  defaultLivetail,
-  joinRun,
-  type LayerCallback,
-  type Livetail,
-  type LogCallback,
-  latestRun,
-  ownerOf,
-  runOperation,
-  startOperation,
-} from "./livetail.js";
+export { createLivetail, type LayerCallback, type Livetail, type LogCallback } from "./livetail.js";
 export type { LivetailOptions } from "./livetail-options.js";
 export { type LlmReport, llm } from "./llm.js";
 export { type LlmCallInfo, type LlmOutcome, type OpenLlmCall, openLlmCall } from "./llm-call.js";

@@ -5,11 +5,12 @@
 import { jsonAnswer, problemAnswer, withHeaders } from "./answer.js";
 import { type Clock, systemClock } from "./clock.js";
 import { withRun } from "./context.js";
+import { defaultLivetail } from "./default-livetail.js";
 import { isLivetailError } from "./errors.js";
 import type { HandlerResponse } from "./exchange.js";
 import { MAX_MESSAGE_LENGTH } from "./handle.js";
 import { errorMessage, isError } from "./json.js";
-import { defaultLivetail, type Livetail } from "./livetail.js";
+import type { Livetail } from "./livetail.js";
 import { mountPath } from "./mount.js";
 import { plainText } from "./plain-text.js";
 import { isTerminal, LIMITS, type RunStatus } from "./protocol.js";

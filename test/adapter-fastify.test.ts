@@ -1,7 +1,8 @@
 import { type FastifyReply, fastify } from "fastify";
 import { describe, expect, it } from "vitest";
 import { livetailFastify } from "../src/adapters/fastify.js";
-import { configureLivetail, createLivetail } from "../src/livetail.js";
+import { configureLivetail } from "../src/default-livetail.js";
+import { createLivetail } from "../src/livetail.js";
 import { memoryStore } from "../src/store/memory.js";
 import { describeHttp } from "./contract/http.js";
 import { ask, openStream } from "./contract/http-client.js";

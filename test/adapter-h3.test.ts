@@ -2,7 +2,7 @@ import compression from "compression";
 import { basicAuth, H3, handleCors, onRequest, toNodeHandler } from "h3";
 import { describe, expect, it } from "vitest";
 import { createH3Handler } from "../src/adapters/h3.js";
-import { configureLivetail } from "../src/livetail.js";
+import { configureLivetail } from "../src/default-livetail.js";
 import { memoryStore } from "../src/store/memory.js";
 import { itWorksBehindOthers } from "./contract/fronted.js";
 import { describeHttp } from "./contract/http.js";

@@ -5,7 +5,7 @@ import { compress } from "hono/compress";
 import { cors } from "hono/cors";
 import { describe, expect, it } from "vitest";
 import { createHonoHandler } from "../src/adapters/hono.js";
-import { configureLivetail } from "../src/livetail.js";
+import { configureLivetail } from "../src/default-livetail.js";
 import { memoryStore } from "../src/store/memory.js";
 import { itWorksBehindOthers } from "./contract/fronted.js";
 import { describeHttp } from "./contract/http.js";

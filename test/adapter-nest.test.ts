@@ -13,7 +13,8 @@ import {
 import { NestFactory } from "@nestjs/core";
 import { describe, expect, it } from "vitest";
 import { createNestOperations, LIVETAIL, LivetailModule, type LivetailModuleOptions } from "../src/adapters/nest.js";
-import { configureLivetail, createLivetail, currentRun, type Livetail } from "../src/livetail.js";
+import { configureLivetail, currentRun } from "../src/default-livetail.js";
+import { createLivetail, type Livetail } from "../src/livetail.js";
 import type { AcceptedOperation } from "../src/operation-routes.js";
 import type { Run } from "../src/run.js";
 import { memoryStore } from "../src/store/memory.js";

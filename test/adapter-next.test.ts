@@ -7,7 +7,7 @@ import {
   type NextContext,
   type NextRoute,
 } from "../src/adapters/next.js";
-import { configureLivetail } from "../src/livetail.js";
+import { configureLivetail } from "../src/default-livetail.js";
 import type { AcceptedOperation } from "../src/operation-routes.js";
 import { memoryStore } from "../src/store/memory.js";
 import { describeCoverage, seen } from "./contract/coverage.js";

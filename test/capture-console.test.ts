@@ -2,7 +2,7 @@ import { Console } from "node:console";
 import { PassThrough } from "node:stream";
 import { afterEach, describe, expect, it } from "vitest";
 import { captureConsole } from "../src/capture/console.js";
-import { currentRun } from "../src/livetail.js";
+import { currentRun } from "../src/default-livetail.js";
 import { capturedIn, told } from "./support/captured.js";
 
 let end = (): void => {};

@@ -1,17 +1,16 @@
 import { afterEach, describe, expect, it } from "vitest";
-import type { LivetailError } from "../src/errors.js";
 import {
   configureLivetail,
-  createLivetail,
   createLogCallback,
   createOperationRun,
   currentRun,
   defaultLivetail,
-  type Livetail,
   latestRun,
   runOperation,
   startOperation,
-} from "../src/livetail.js";
+} from "../src/default-livetail.js";
+import type { LivetailError } from "../src/errors.js";
+import { createLivetail, type Livetail } from "../src/livetail.js";
 import type { LivetailOptions } from "../src/livetail-options.js";
 import { memoryStore } from "../src/store/memory.js";
 import type { MemoryRun } from "../src/store/memory-run.js";

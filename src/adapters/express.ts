@@ -1,8 +1,9 @@
 /** The face to Express 5: `app.use("/operations", createExpressHandler(livetail))`. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { NextFunction, Request, Response } from "express";
+import { defaultLivetail } from "../default-livetail.js";
 import type { Handler } from "../handler.js";
-import { defaultLivetail, type Livetail } from "../livetail.js";
+import type { Livetail } from "../livetail.js";
 import {
   createOperationRoutes,
   type OperationOptions,

@@ -1,8 +1,9 @@
 /** The face to Fastify 5: `app.register(livetailFastify, { prefix: "/operations", livetail })`. */
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest, RouteGenericInterface } from "fastify";
+import { defaultLivetail } from "../default-livetail.js";
 import { isLiveBody } from "../exchange.js";
 import type { Handler } from "../handler.js";
-import { defaultLivetail, type Livetail } from "../livetail.js";
+import type { Livetail } from "../livetail.js";
 import { type MeasuredRequest, withRequest } from "../measured-request.js";
 import { mountOf } from "../mount.js";
 import {

@@ -1,8 +1,9 @@
 /** The face to Hono 4: `app.all("/operations/*", createHonoHandler(livetail))`. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { defaultLivetail } from "../default-livetail.js";
 import { isStreamed, serveFetch } from "../fetch.js";
 import type { Handler } from "../handler.js";
-import { defaultLivetail, type Livetail } from "../livetail.js";
+import type { Livetail } from "../livetail.js";
 import { withRequest } from "../measured-request.js";
 import { matchedMount } from "../mount.js";
 import { acceptFetch, watchFetch } from "../operation-fetch.js";

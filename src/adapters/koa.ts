@@ -1,8 +1,9 @@
 /** The face to Koa 3: `app.use(createKoaHandler(livetail, { mount: "/operations" }))`. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { defaultLivetail } from "../default-livetail.js";
 import { isLiveBody } from "../exchange.js";
 import type { Handler } from "../handler.js";
-import { defaultLivetail, type Livetail } from "../livetail.js";
+import type { Livetail } from "../livetail.js";
 import { withRequest } from "../measured-request.js";
 import { belowMount, mountPath } from "../mount.js";
 import {

@@ -1,7 +1,8 @@
 /** The face to NestJS: `imports: [LivetailModule.forRoot({ livetail, mount: "/operations" })]`. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { from, lastValueFrom, type Observable } from "rxjs";
-import { defaultLivetail, type Livetail } from "../livetail.js";
+import { defaultLivetail } from "../default-livetail.js";
+import type { Livetail } from "../livetail.js";
 import { belowMount, mountPath } from "../mount.js";
 import {
   createOperationRoutes,

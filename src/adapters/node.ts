@@ -6,9 +6,9 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { problemAnswer } from "../answer.js";
 import type { Coverage } from "../coverage.js";
+import { defaultLivetail } from "../default-livetail.js";
 import { type HandlerRequest, type HandlerResponse, isLiveBody, type LiveBody } from "../exchange.js";
 import type { Handler } from "../handler.js";
-import { defaultLivetail } from "../livetail.js";
 import { withRequest } from "../measured-request.js";
 import { belowMount, mountPath } from "../mount.js";
 import {

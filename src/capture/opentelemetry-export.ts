@@ -1,5 +1,6 @@
 /** A run → a span with its layers as children, and its lines as log records: the other way round. */
-import { defaultLivetail, type Livetail } from "../livetail.js";
+import { defaultLivetail } from "../default-livetail.js";
+import type { Livetail } from "../livetail.js";
 import type { Layer, LayerMap, LogEntry, LogLevel, RunState } from "../protocol.js";
 
 /** What marks that a span or a log record came from a run, so that nobody brings it back into one. */

@@ -1,7 +1,8 @@
 /** Slow endpoints as operations, over real servers of a framework. */
 import { afterEach, describe, expect, it } from "vitest";
+import { currentRun } from "../../src/default-livetail.js";
 import type { LivetailError } from "../../src/errors.js";
-import { createLivetail, currentRun, type Livetail } from "../../src/livetail.js";
+import { createLivetail, type Livetail } from "../../src/livetail.js";
 import type { AcceptedOperation, OperationRoutesOptions } from "../../src/operation-routes.js";
 import type { Run } from "../../src/run.js";
 import { memoryStore } from "../../src/store/memory.js";
