@@ -19,28 +19,30 @@ export interface Load {
   seconds: number;
 }
 
+/** So many connect at a time: of more at once, a server leaves some waiting for a second. */
+const WAVE = 128;
+
 /** Resolves to how many answers came; rejects when an answer is not 200 or its body is not the expected one. */
 export async function answersPerSecond(load: Load): Promise<{ answers: number; perSecond: number }> {
   const sockets: Socket[] = [];
   let answers = 0;
   let running = true;
   try {
+    while (sockets.length < load.connections) {
+      const wave = Math.min(WAVE, load.connections - sockets.length);
+      await Promise.all(Array.from({ length: wave }, () => open(load.port, sockets)));
+    }
     const before = performance.now();
     const stop = setTimeout(() => {
       running = false;
     }, load.seconds * 1000);
-    const ask = (): Promise<void> =>
+    const ask = (socket: Socket): Promise<void> =>
       new Promise((resolve, reject) => {
         let question = load.question();
         const send = (): void => {
           socket.write(`GET ${question.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n\r\n`);
         };
-        const socket = connect(load.port, "127.0.0.1", send);
-        sockets.push(socket);
         let received = "";
-        socket.setNoDelay(true);
-        // latin1: a byte is a character, so that Content-Length counts characters.
-        socket.setEncoding("latin1");
         socket.on("error", reject);
         socket.on("close", () => reject(new Error("The server closed the connection.")));
         socket.on("data", (chunk: string) => {
@@ -60,12 +62,27 @@ export async function answersPerSecond(load: Load): Promise<{ answers: number; p
           question = load.question();
           send();
         });
+        send();
       });
-    await Promise.all(Array.from({ length: load.connections }, ask)).finally(() => clearTimeout(stop));
+    await Promise.all(sockets.map(ask)).finally(() => clearTimeout(stop));
     return { answers, perSecond: (answers * 1000) / (performance.now() - before) };
   } finally {
     for (const socket of sockets) socket.destroy();
   }
+}
+
+/** Adds a connection to `sockets`; resolves when it stands. */
+function open(port: number, sockets: Socket[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: "127.0.0.1", noDelay: true }, () => {
+      socket.off("error", reject);
+      resolve();
+    });
+    socket.on("error", reject);
+    // latin1: a byte is a character, so that Content-Length counts characters.
+    socket.setEncoding("latin1");
+    sockets.push(socket);
+  });
 }
 
 /** Where the answer at the beginning of `text` ends; -1 while its head is not complete. */

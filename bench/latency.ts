@@ -39,7 +39,7 @@ export const latency: Scenario = {
     { row: SSE_VIEWER, figure: `p99 at ${BUSY}/s`, atMost: 10 },
   ],
   async run({ redis, quick }) {
-    const seconds = quick ? 1 : 3;
+    const seconds = quick ? 0.5 : 3;
     const rounds = quick ? 1 : 3;
     const measured = CONTENDERS.map(({ name, way, watch }) => ({
       name,

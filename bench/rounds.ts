@@ -59,9 +59,9 @@ export interface Measured {
   measure(): Promise<Record<string, number>>;
 }
 
-/** Measures every contender `rounds` times after one round that does not count. */
-export async function measureInRounds(contenders: readonly Contender[], rounds: number): Promise<Result[]> {
-  const measured = await interleave(contenders, rounds, 1);
+/** Measures every contender `rounds` times after `warmUp` rounds that do not count. */
+export async function measureInRounds(contenders: readonly Contender[], rounds: number, warmUp = 1): Promise<Result[]> {
+  const measured = await interleave(contenders, rounds, warmUp);
   return contenders.map(({ name, yardstick = contenders[0]?.name ?? name }, at) => {
     const all = measured[at] ?? [];
     const beside = measured[contenders.findIndex((contender) => contender.name === yardstick)];
