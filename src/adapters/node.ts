@@ -75,26 +75,36 @@ export function serveNode(
   place: NodePlace,
   send: (answer: HandlerResponse) => void = (answer) => sendNode(req, res, answer),
 ): void {
-  const deliver = (answer: HandlerResponse): void => {
-    if (res.headersSent || res.writableEnded || isGone(req, res)) {
-      if (isLiveBody(answer.body)) answer.body.attach(GONE).onClose();
-      return;
-    }
-    limitKeepAlive(req, res, isLiveBody(answer.body));
-    try {
-      send(answer);
-    } catch {
-      // Half an answer may be out (a header that no connection takes): the viewer hears of it by the cut.
-      res.destroy();
-    }
-  };
-  const refuse = (): void => deliver(problemAnswer("STORE_UNAVAILABLE"));
+  let answer: HandlerResponse | Promise<HandlerResponse>;
   try {
-    const answer = livetail.handler.handle(new NodeRequest(req, res, place));
-    if ("then" in answer) answer.then(deliver, refuse);
-    else deliver(answer);
+    answer = livetail.handler.handle(new NodeRequest(req, res, place));
   } catch {
-    refuse();
+    answer = problemAnswer("STORE_UNAVAILABLE");
+  }
+  if ("then" in answer) {
+    answer.then(
+      (late) => deliver(req, res, late, send),
+      () => deliver(req, res, problemAnswer("STORE_UNAVAILABLE"), send),
+    );
+  } else deliver(req, res, answer, send);
+}
+
+function deliver(
+  req: IncomingMessage,
+  res: ServerResponse,
+  answer: HandlerResponse,
+  send: (answer: HandlerResponse) => void,
+): void {
+  if (res.headersSent || res.writableEnded || isGone(req, res)) {
+    if (isLiveBody(answer.body)) answer.body.attach(GONE).onClose();
+    return;
+  }
+  limitKeepAlive(req, res, isLiveBody(answer.body));
+  try {
+    send(answer);
+  } catch {
+    // Half an answer may be out (a header that no connection takes): the viewer hears of it by the cut.
+    res.destroy();
   }
 }
 
