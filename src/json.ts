@@ -3,13 +3,23 @@
  * written. Each property is read once. What JSON has no word for is described in one; what is lost is noted.
  */
 import { HIDDEN, type Key, type KeyTable, type Label, REDACTED } from "./redact.js";
-import { hideAndCut, type SecretSearch, TO_ESCAPE, TO_ESCAPE_BUT_LINE_ENDS } from "./secrets.js";
+import {
+  arePlainLines,
+  hideAndCut,
+  isPlain,
+  type SecretSearch,
+  TO_ESCAPE,
+  TO_ESCAPE_BUT_LINE_ENDS,
+} from "./secrets.js";
 
 /** Objects within objects beyond this are not written: nobody reads them, and readers recurse. */
 const MAX_DEPTH = 32;
 
 /** Strings count with at most this much against `room`; see `shorten.ts`, which cuts them to it before it drops a field. */
 const STRING_SHARE = 64;
+
+/** Added, it is known to be a string; each part of a template would be asked for its text. */
+const QUOTE = '"';
 
 /** Longer strings are counted against `units`. */
 const SHORT_STRING = 256;
@@ -59,7 +69,7 @@ export function writeString(w: Writing, text: string): string {
 function takesQuotesOnly(w: Writing, text: string): boolean {
   const { length } = text;
   w.room -= length < STRING_SHARE ? length + 2 : STRING_SHARE + 2;
-  return length <= SHORT_STRING && w.secrets.isPlain(text);
+  return length <= SHORT_STRING && isPlain(w.secrets, text);
 }
 
 function writeOtherString(w: Writing, text: string): string {
@@ -67,7 +77,7 @@ function writeOtherString(w: Writing, text: string): string {
   if (text.length <= SHORT_STRING) kept = w.secrets.hide(text);
   else {
     const most = w.units > 0 ? w.maxUnits : STRING_SHARE;
-    if (text.length <= most && w.secrets.arePlainLines(text)) {
+    if (text.length <= most && arePlainLines(w.secrets, text)) {
       w.units -= text.length;
       return `"${escapeLineEnds(text)}"`;
     }
@@ -269,7 +279,7 @@ export function addMember(w: Writing, text: string, holder: object, name: string
       // Most fields: written out of as few pieces as can be.
       if (key.altered) w.lost = true;
       w.room -= label.text.length;
-      return text === "" ? `${label.firstQuote}${value}"` : `${text}${label.quote}${value}"`;
+      return (text === "" ? label.firstQuote : text + label.quote) + value + QUOTE;
     }
   } catch (error) {
     json = writeThrown(w, error);

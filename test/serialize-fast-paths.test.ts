@@ -3,7 +3,7 @@
  * through the encoder. Here what comes out of it is compared with what the long way makes of generated input.
  */
 import { describe, expect, test } from "vitest";
-import { createSecretSearch } from "../src/secrets.js";
+import { arePlainLines as arePlainLinesOf, createSecretSearch, isPlain as isPlainOf } from "../src/secrets.js";
 import { createLineEncoder } from "../src/serialize.js";
 import { FUZZ_SEED } from "./support/fuzz-seed.js";
 import { Grammar, HOSTILE_PIECES } from "./support/grammar.js";
@@ -20,15 +20,18 @@ function lineOf(text: string): string {
   return `${HEAD},"message":${JSON.stringify(text.toWellFormed())}${flag}}`;
 }
 
-describe("A string is written as JSON.stringify writes it", () => {
-  const encoder = createLineEncoder({ now });
+describe.each([
+  ["", undefined],
+  [", and looked at for no secrets", false as const],
+])("A string is written as JSON.stringify writes it%s", (_, redactPatterns) => {
+  const encoder = createLineEncoder({ now, ...(redactPatterns === false && { redactPatterns }) });
 
   test("whichever UTF-16 unit it holds, in a short one and in a long one", () => {
     const wrong: number[] = [];
     for (let unit = 0; unit <= 0xffff; unit += 1) {
       const text = String.fromCharCode(unit);
-      const long = "x".repeat(400) + text;
-      if (encoder.message(text) !== lineOf(text) || encoder.message(long) !== lineOf(long)) wrong.push(unit);
+      const longer = ["x".repeat(400) + text, `a ${text} b`.repeat(60), "words of ".slice(unit % 9) + text.repeat(30)];
+      if ([text, ...longer].some((one) => encoder.message(one) !== lineOf(one))) wrong.push(unit);
     }
     expect(wrong).toEqual([]);
   });
@@ -47,7 +50,10 @@ describe("A string is written as JSON.stringify writes it", () => {
 });
 
 describe("A text that one search finds to be plain", () => {
-  const { isPlain, arePlainLines, mayHoldKey, toLookAt } = createSecretSearch();
+  const search = createSecretSearch();
+  const { mayHoldKey, toLookAt } = search;
+  const isPlain = (text: string): boolean => isPlainOf(search, text);
+  const arePlainLines = (text: string): boolean => arePlainLinesOf(search, text);
 
   test("is one in which nothing is found character by character, whatever it is made of", () => {
     const random = seededRandom(FUZZ_SEED);
