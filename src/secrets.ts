@@ -91,15 +91,20 @@ function isAll(pattern: RegExp, text: string): boolean {
   return pattern.lastIndex === text.length;
 }
 
+/** Where a word begins: in text that is JSON itself, the letter of an escaped line end may stand before it. */
+const AFTER_ESCAPE = "(?<=\\\\[nrt])";
+const BEGIN = `(?:(?<![a-z])|${AFTER_ESCAPE})`;
+const BOUNDARY = `(?:\\b|${AFTER_ESCAPE})`;
+
 /** Names whose values are secrets in `name=value` and `"name": value`; the first group are passwords, of any kind. */
 const NAMES = [
-  "(password|passwd|passphrase|(?<![a-z])pwd)",
+  `(password|passwd|passphrase|${BEGIN}pwd)`,
   "secret",
-  "(?<![a-z])(?<!(?:page|next|sync|continuation)[_-])token",
+  `${BEGIN}(?<!(?:page|next|sync|continuation)[_-])token`,
   "(?:access|refresh|auth|id|session|api|bearer)token",
   "(?:api|access|secret|private|account|signing|encryption|subscription)[_-]?key",
-  "(?<![a-z])authorization",
-  "(?<![a-z])cookie",
+  `${BEGIN}authorization`,
+  `${BEGIN}cookie`,
   "x-amz-signature",
   "(?<=[?&])sig",
 ].join("|");
@@ -134,7 +139,7 @@ function hideAssigned(text: string): string {
 }
 
 /** A header in text; those of one word are credentials after a label. */
-const COOKIE = /(\bcookie: {0,4})[^\s"'=]{1,256}=[^\n"']*/gi;
+const COOKIE = new RegExp(`(${BOUNDARY}cookie: {0,4})[^\\s"'=]{1,256}=[^\\n"']*`, "gi");
 
 /** `scheme://user:password@host` */
 const URL_PASSWORD = /(:\/\/[^\s/?#@:"'<>]*:)[^\s/?#"'<>]+@/g;
@@ -179,7 +184,7 @@ const RANDOM = /\d|[A-Za-z]{16}/;
 
 /** What says that the word after it is a credential. */
 const LABEL = new RegExp(
-  `(?<=\\b(basic) {1,4})|(?<=\\bbearer {1,4}|(?:${NAMES.replace("(password", "(?:password")}|x-api-key): {0,4}(?:[a-z][\\w-]{0,20} )?)`,
+  `(?<=${BOUNDARY}(basic) {1,4})|(?<=${BOUNDARY}bearer {1,4}|(?:${NAMES.replace("(password", "(?:password")}|x-api-key): {0,4}(?:[a-z][\\w-]{0,20} )?)`,
   "iy",
 );
 const CREDENTIAL = /[\w.~+/-]+=*/y;

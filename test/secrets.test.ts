@@ -51,6 +51,11 @@ const HIDDEN: readonly (readonly [string, string])[] = [
   ["{'client_secret': 'hunter2', 'a': 1}", "{'client_secret': '[redacted]', 'a': 1}"],
   [JSON.stringify({ body: '{"apiKey":"hunter2"}' }), '{"body":"{\\"apiKey\\":\\"[redacted]\\"}"}'],
   [`line\\nsk-${HEX}`, "line\\nsk-[redacted]"],
+  [`line\\nBearer ${RANDOM}`, "line\\nBearer [redacted]"],
+  [`{"log":"ok\\r\\nAuthorization: Token ${RANDOM}\\r\\n"}`, '{"log":"ok\\r\\nAuthorization: Token [redacted]\\r\\n"}'],
+  ["line\\nBasic dXNlcjpwYXNzd29yZA== it is", "line\\nBasic [redacted] it is"],
+  ["line\\nCookie: sid=hunter2; theme=dark", "line\\nCookie: [redacted]"],
+  ["line\\n\\ttoken=hunter2 pwd=a\\npwd=b", "line\\n\\ttoken=[redacted] pwd=[redacted]"],
 ];
 
 /** Texts as they are. */
