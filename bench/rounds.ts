@@ -1,4 +1,5 @@
 /** Measures contenders in interleaved rounds, so that what else the machine does falls on all of them alike. */
+import { seededRandom } from "../test/support/seeded-random.js";
 
 /** What one contender did in one round. */
 export interface Measurement {
@@ -125,10 +126,10 @@ async function interleave<Value>(
   warmUp: number,
 ): Promise<Value[][]> {
   const measured: Value[][] = all.map(() => []);
+  const random = seededRandom(1);
   for (let round = 0; round < rounds + warmUp; round += 1) {
-    for (let turn = 0; turn < all.length; turn += 1) {
-      // Another one begins in each round: nobody always runs on the heap that the same other one left behind.
-      const at = (round + turn) % all.length;
+    // In another order each time: nobody always comes after the same other one, with what that left behind.
+    for (const at of random.shuffle([...all.keys()])) {
       const value = await all[at]?.measure();
       if (round >= warmUp && value !== undefined) measured[at]?.push(value);
     }
