@@ -1,5 +1,6 @@
 /** A process of the benchmark's own that plays one role, so that its CPU and memory are nobody else's. */
 import { fork } from "node:child_process";
+import { compiled } from "./compiled.js";
 
 export interface HelperProcess {
   /** Sends a question and resolves to the answer; one question at a time. Rejects when the process ends before. */
@@ -13,7 +14,7 @@ export interface HelperProcess {
  * `flags` are for Node.
  */
 export function startHelper(program: string, flags: string[] = []): HelperProcess {
-  const child = fork(new URL(program, import.meta.url), { execArgv: ["--import", "tsx", ...flags] });
+  const child = fork(compiled(program), { execArgv: flags });
   return {
     ask: <T>(question: unknown) =>
       new Promise<T>((resolve, reject) => {

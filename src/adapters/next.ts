@@ -2,7 +2,6 @@
  * The face to Next's app router (16), in `app/operations/[[...path]]/route.ts`:
  * `export const { GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS } = createNextHandler(livetail)`.
  */
-
 import { defaultLivetail } from "../default-livetail.js";
 import { isStreamed, serveFetch } from "../fetch.js";
 import type { Handler } from "../handler.js";

@@ -3,8 +3,9 @@ import { PRELUDE } from "./prelude.js";
 import { script } from "./script.js";
 
 /**
- * What append, end and release have in common: reads the arguments below, answers GONE, RUN_ENDED, FENCED, EPOCH, ORDER or
- * TOO_MANY_PRODUCERS, and otherwise stores the lines and leaves `buffer`, `version`, `changed` to the rest.
+ * What append, end and release have in common: reads the arguments below, answers GONE, RUN_ENDED, FENCED, EPOCH, ORDER
+ * or TOO_MANY_PRODUCERS, and otherwise stores the lines and leaves `buffer`, `version`, `stored` and `visible` (something
+ * but lines has changed) to the rest.
  *
  *   ARGV[1] producer · [2] fence, 0 none · [3] epoch, '' none · [4] new epoch · [5] acked, lines · [6] told, index
  *   [7] first, number · [8] upto, number · [9] logged, lines · [10] totals, JSON or '' · [11] '1': queued → running
